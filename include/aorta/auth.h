@@ -1,0 +1,68 @@
+/* aorta/auth.h - who may register: digest (RFC 7616, RFC 8760) against a users file.
+ * Nonces are stateless (time, serial, HMAC); what is remembered is only the highest nc of nonces
+ * in use, in a table of fixed size that all workers share without a lock. */
+#ifndef AORTA_AUTH_H
+#define AORTA_AUTH_H
+#include <aorta/config.h>
+#include <aorta/sip.h>
+#include <aorta/transport_kind.h>
+
+/* ---- Users file ---------------------------------------------------------------------------- */
+
+struct users;
+/* Reads SPEC section 4's JSON. -EINVAL with all that is wrong appended to `errors`, a line each,
+ * `FILE:LINE:COLUMN: user: what is wrong`. Passwords are hashed and forgotten here. The values are
+ * never printed. Call str_hash_seed() before. Free with users_free(). */
+int users_load(const char *file, struct users **out, struct buf *errors);
+int users_parse(const char *file_name, struct str json, struct users **out, struct buf *errors);
+void users_free(struct users *users);
+size_t users_count(const struct users *users);
+
+/* ---- Checking ------------------------------------------------------------------------------ */
+
+struct auth; /* shared by all workers */
+
+/* Takes nothing: `users` and `config` must outlive it. `workers` is the number of threads that will
+ * call auth_put_challenges(). NULL when out of memory, without randomness, or for more than 256
+ * workers or none. */
+struct auth *auth_new(const struct config *config, const struct users *users, unsigned workers);
+void auth_free(struct auth *auth);
+
+enum auth_verdict {
+    AUTH_OK,
+    AUTH_CHALLENGE, /* no credentials that count: 401 */
+    AUTH_STALE,     /* a nonce of ours that is too old, of another flow, or used up: 401, stale=true */
+    AUTH_REFUSED,   /* wrong, unknown, or not allowed to register this AOR: 403 */
+    AUTH_MALFORMED, /* an Authorization that cannot be parsed: 400 */
+    AUTH_UNAVAILABLE, /* whoever decides cannot be asked: 503 */
+};
+
+struct auth_result {
+    enum auth_verdict verdict;
+    const char *cause;        /* for the log and the metrics; never secret, never NULL */
+    uint32_t expires_limit_s; /* 0: none */
+};
+/* Runs exactly once, perhaps before auth_check() returns. */
+typedef void auth_checked_fn(void *arg, const struct auth_result *result);
+
+struct auth_request {
+    const struct sip_request *sip;
+    struct str aor;   /* canonical user@host */
+    struct str realm; /* its host */
+    enum transport_kind protocol;
+    conn_id conn;     /* nonces are bound to it; over UDP to the source IP */
+    struct net_address source;
+    /* Hosts that the digest uri may name besides Request-URI and realm: this node's own. */
+    const struct str *own_hosts;
+    size_t own_host_count;
+    uint64_t now_ms;
+};
+/* SPEC 3 step 4. A right answer uses up its nc; a wrong one does not. Any worker thread.
+ * `arena` is scratch until `done` has run. */
+void auth_check(struct auth *auth, const struct auth_request *request, struct arena *arena,
+                auth_checked_fn *done, void *arg);
+/* One WWW-Authenticate line for each algorithm, in their order, all with one fresh nonce. `worker`
+ * is the calling thread's number. */
+void auth_put_challenges(struct auth *auth, struct buf *b, unsigned worker,
+                         const struct auth_request *request, bool is_stale);
+#endif

@@ -1,0 +1,15 @@
+/* aorta/binding_json.h - a binding as other programs see it. Pure; any thread. */
+#ifndef AORTA_BINDING_JSON_H
+#define AORTA_BINDING_JSON_H
+#include <aorta/binding.h>
+
+/* What the binding itself does not know. */
+struct binding_json_context {
+    struct str sbc_address; /* host:port by which others reach this node */
+    struct str node;
+    uint64_t now_ms;
+};
+/* One object of GET /api/v1/registrations. */
+void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
+                      const struct binding_json_context *ctx);
+#endif

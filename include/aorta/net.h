@@ -1,0 +1,121 @@
+/* aorta/net.h - sockets of one worker: streams (TCP, TLS), datagrams, listeners, the loop and its
+ * clock, with libuv, libwebsockets and OpenSSL behind it. Everything is called on the loop's own
+ * thread, but net_loop_wake(). */
+#ifndef AORTA_NET_H
+#define AORTA_NET_H
+#include <aorta/buf.h>
+#include <aorta/net_address.h>
+
+/* ---- Loop ---------------------------------------------------------------------------------- */
+
+struct net_loop;
+struct net_stream; /* one connection; valid until its `closed` event */
+
+struct net_loop_events {
+    /* About every NET_LOOP_TICK_MS. */
+    void (*tick)(void *arg);
+    /* After net_loop_wake(), on the loop's thread; several wakes may come as one. */
+    void (*woken)(void *arg);
+    void *arg;
+};
+enum { NET_LOOP_TICK_MS = 100 };
+
+struct net_stream_events {
+    /* Plain bytes have come; they may be changed in place and are gone afterwards. False closes
+     * the stream when this returns. */
+    bool (*received)(void *owner, char *data, size_t len);
+    /* The stream can take more, after net_stream_want_write(). False closes it. */
+    bool (*writable)(void *owner);
+    /* The last call for this stream. */
+    void (*closed)(void *owner);
+};
+
+struct net_tls_ticket_key {
+    uint8_t bytes[80];
+};
+
+/* Loops are opened and closed one after the other: libwebsockets' own set-up is not thread-safe.
+ * `cert_file` NULL: no TLS. `ticket_key` is the same for all workers, so that a client may resume
+ * at any of them. 0, or a negative errno with a sentence in `error`. */
+int net_loop_open(const struct net_loop_events *events, const struct net_stream_events *streams,
+                  const char *cert_file, const char *key_file,
+                  const struct net_tls_ticket_key *ticket_key, struct net_loop **out,
+                  struct buf *error);
+/* Runs until net_loop_stop(). */
+void net_loop_run(struct net_loop *loop);
+void net_loop_stop(struct net_loop *loop);
+/* Any thread, also from a signal handler. */
+void net_loop_wake(struct net_loop *loop);
+/* Closes what is still open (every stream gets its `closed`) and frees the loop, which no thread may
+ * be running. NULL is fine. */
+void net_loop_close(struct net_loop *loop);
+
+/* ---- Streams ------------------------------------------------------------------------------- */
+
+/* Takes the connected socket `fd`, in every case. -EIO when it failed at once; then no event comes.
+ * With `is_tls` the handshake goes first, and bytes come after it. */
+int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
+                     struct net_stream **out);
+/* Sends or queues all of it. `data` needs NET_STREAM_HEADROOM writable bytes before it. -EPIPE: the
+ * stream is broken; -ENOBUFS: the peer has not yet taken what was sent before, nothing queued. */
+enum { NET_STREAM_HEADROOM = 16 };
+int net_stream_write(struct net_stream *s, char *data, size_t len);
+/* Asks for one `writable` event. */
+void net_stream_want_write(struct net_stream *s);
+/* Closes now; `closed` runs before this returns. Not from within a stream event of this very
+ * stream: there, return false. */
+void net_stream_close(struct net_stream *s);
+/* False while the TLS handshake is under way. */
+bool net_stream_is_ready(const struct net_stream *s);
+/* Sends FIN after what was written, unless a backlog is left. Bytes of the peer still come; reading
+ * them to its end keeps the system from answering them by a reset, which would take our last words
+ * from the peer. */
+void net_stream_shutdown(struct net_stream *s);
+
+/* ---- Listeners ----------------------------------------------------------------------------- */
+
+struct net_listener;
+/* A connected socket, non-blocking; the callee takes it. */
+typedef void net_accepted_fn(void *arg, int fd, const struct net_address *remote);
+
+/* Binds with SO_REUSEPORT, so that every worker has its own; `address` gets the port that the
+ * system picked when it was 0. A negative errno when it cannot be had. */
+int net_listener_open(struct net_loop *loop, struct net_address *address, net_accepted_fn *accepted,
+                      void *arg, struct net_listener **out);
+/* Stops listening and frees. NULL is fine. */
+void net_listener_close(struct net_listener *l);
+
+/* ---- Datagrams ----------------------------------------------------------------------------- */
+
+struct net_udp;
+struct net_datagram {
+    struct net_address remote;
+    struct net_address local; /* destination address, when the socket is bound to a wildcard */
+    char *data;
+    size_t len;
+};
+typedef void net_datagram_fn(void *arg, const struct net_datagram *datagram);
+
+/* As net_listener_open(). Datagrams longer than `max_bytes` arrive with len max_bytes + 1. */
+int net_udp_open(struct net_loop *loop, struct net_address *address, size_t max_bytes,
+                 net_datagram_fn *received, void *arg, struct net_udp **out);
+/* Copies; sent at the latest when the batch of received datagrams is done. `local` as it came with
+ * the request. -ENOBUFS: dropped, the system takes no more. -EMSGSIZE: no datagram is that long. */
+int net_udp_send(struct net_udp *u, const struct net_address *remote,
+                 const struct net_address *local, const char *data, size_t len);
+void net_udp_close(struct net_udp *u);
+
+/* ---- Small things that the libraries bring ------------------------------------------------- */
+
+/* RFC 6455 4.2.2: the Sec-WebSocket-Accept of a key, zero-terminated. */
+enum { NET_WEBSOCKET_ACCEPT_TEXT = 29 };
+void net_websocket_accept(struct str key, char out[NET_WEBSOCKET_ACCEPT_TEXT]);
+/* Can this address be bound, and by nobody else at the same time? Sockets with SO_REUSEPORT, as our
+ * workers share, would be let in beside another running aorta; this asks without it. -EADDRINUSE,
+ * or whatever bind() says. */
+int net_probe_address(const struct net_address *address, bool is_datagram);
+/* True randomness; 0 or a negative errno. */
+int net_random(void *bytes, size_t n);
+/* Once, before the first loop: library logs off, SIGPIPE ignored, file limit raised. */
+void net_init(void);
+#endif

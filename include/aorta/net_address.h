@@ -1,0 +1,36 @@
+/* aorta/net_address.h - IP addresses as values: parse, print, compare, classify. Pure. */
+#ifndef AORTA_NET_ADDRESS_H
+#define AORTA_NET_ADDRESS_H
+#include <aorta/str.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+struct net_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    };
+};
+
+enum { NET_ADDRESS_TEXT = 64 }; /* "[ffff:...]:65535" and its end, with room */
+
+/* `ip` without a port; IPv6 with or without brackets, no zone id. -EINVAL if it is no IP. */
+int net_address_parse(struct net_address *a, struct str ip, uint16_t port);
+socklen_t net_address_size(const struct net_address *a);
+uint16_t net_address_port(const struct net_address *a);
+/* An IPv4 address that came in an IPv6 socket becomes plain IPv4. */
+void net_address_unmap(struct net_address *a);
+/* "192.0.2.1" or "2001:db8::1", without port and brackets. Returns `text`'s used part. */
+struct str net_address_ip(const struct net_address *a, char text[NET_ADDRESS_TEXT]);
+/* "192.0.2.1:5060" or "[2001:db8::1]:5060". */
+struct str net_address_host_port(const struct net_address *a, char text[NET_ADDRESS_TEXT]);
+bool net_address_same_ip(const struct net_address *a, const struct net_address *b);
+bool net_address_same(const struct net_address *a, const struct net_address *b); /* and port */
+bool net_address_is_loopback(const struct net_address *a);
+bool net_address_is_wildcard(const struct net_address *a);
+/* RFC 1918, RFC 6598, RFC 4193 and link-local addresses: never reachable from elsewhere. */
+bool net_address_is_private(const struct net_address *a);
+/* Hash of the IP only. */
+uint64_t net_address_hash_ip(const struct net_address *a);
+#endif

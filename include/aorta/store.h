@@ -1,0 +1,72 @@
+/* aorta/store.h - where bindings are kept. A store applies the binding rules to one AOR at a time,
+ * atomically, and answers through a callback, since a store may be another machine's.
+ * Shared by all workers; every call may come from any of them. */
+#ifndef AORTA_STORE_H
+#define AORTA_STORE_H
+#include <aorta/binding.h>
+
+struct store;
+
+struct store_outcome {
+    int error; /* 0; -EAGAIN: the store cannot be reached, nothing changed; -ENOMEM: likewise */
+    enum binding_verdict verdict;
+    uint32_t min_expires_s;
+    /* With BINDING_OK all bindings of the AOR as they now are: the first `own_count` are those
+     * of the request in its order (removed ones left out), then the others, newest first. */
+    const struct binding *bindings;
+    size_t count, own_count;
+};
+/* Runs exactly once, perhaps before the call returns; `outcome` is valid only during it. */
+typedef void store_applied_fn(void *arg, const struct store_outcome *outcome);
+
+/* A page of the listing, bindings of one AOR together. Valid during the callback. */
+typedef void store_listed_fn(void *arg, struct str aor, const struct binding *bindings,
+                             size_t count);
+
+struct store_counts {
+    uint64_t aors;
+    uint64_t bindings[TRANSPORT_KINDS];
+    uint64_t expired_total;
+};
+
+/* Bindings past their grant and grace are as good as gone, ticked away or not: apply() goes by its
+ * request's time, calls without one by the latest time that the store has heard of. */
+struct store_ops {
+    const char *name;
+    /* One atomic load, decide, save. A request without contacts and without "*" only fetches.
+     * `arena` is scratch until `done` has run. */
+    void (*apply)(struct store *s, const struct binding_request *request, struct arena *arena,
+                  store_applied_fn *done, void *arg);
+    /* The connection is gone: its bindings of this AOR are removed, or (remove false) marked
+     * is_flow_dead. Bindings that moved to another connection meanwhile stay untouched. */
+    void (*close_flow)(struct store *s, struct str aor, conn_id conn, bool remove);
+    /* Is any binding of this AOR carried by this connection? */
+    bool (*has_flow)(struct store *s, struct str aor, conn_id conn);
+    /* One AOR, newest first. Calls `listed` once, or not at all when it has no bindings. */
+    void (*find)(struct store *s, struct str aor, struct arena *arena, store_listed_fn *listed,
+                 void *arg);
+    /* Every AOR from `*cursor` (0 to begin) on, until about `limit` bindings were listed; *cursor
+     * is then where to go on, 0 at the end. AORs that stay throughout are listed exactly once.
+     * -ENOMEM when `arena` cannot hold a page; then nothing was listed and *cursor stays. */
+    int (*list)(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
+                store_listed_fn *listed, void *arg);
+    void (*count)(struct store *s, struct store_counts *out);
+    /* Removes what is past its time. Each worker calls it about once a second with its number. */
+    void (*tick)(struct store *s, unsigned worker, uint64_t now_ms);
+    bool (*is_ready)(struct store *s);
+    void (*close)(struct store *s);
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+/* In this process's memory. `workers` (at least 1) share the ticking. Returns NULL when out of
+ * memory; free with store_close(). `grace_ms` is how long a binding outlives its grant. */
+struct store *store_memory_open(unsigned workers, uint32_t grace_ms);
+static inline void store_close(struct store *s)
+{
+    if (s)
+        s->ops->close(s);
+}
+#endif

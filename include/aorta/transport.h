@@ -1,0 +1,89 @@
+/* aorta/transport.h - whole SIP messages in, bytes out, over UDP, TCP, TLS, WS and WSS; and plain
+ * HTTP on the WebSocket ports. One struct transport a worker thread; everything here is called on
+ * that thread. A connection is named by its conn_id, which is never used again, so that whoever
+ * kept one after the peer left gets -ENOTCONN and nothing worse. */
+#ifndef AORTA_TRANSPORT_H
+#define AORTA_TRANSPORT_H
+#include <aorta/config.h>
+#include <aorta/http.h>
+#include <aorta/metrics.h>
+#include <aorta/net.h>
+#include <aorta/transport_kind.h>
+
+/* Where a message came from, and so where its answer goes. Copy it to keep it. */
+struct sip_source {
+    enum transport_kind kind;
+    conn_id conn;              /* 0 over UDP */
+    struct net_address remote; /* the client's address */
+    uint32_t udp_socket;       /* over UDP: which of this worker's sockets */
+    struct net_address local;  /* over UDP on a wildcard socket: the address it was sent to */
+};
+
+/* What a buffer given to transport_send() must have free in front of the data. */
+enum { TRANSPORT_HEADROOM = 32 };
+
+struct transport; /* one worker's */
+
+struct transport_events {
+    /* One whole message, at most limits.messageBytes; `message` is gone when this returns. Over UDP
+     * and WS also what is no SIP, for the parser to refuse. */
+    void (*message)(void *arg, const struct sip_source *source, struct str message);
+    /* A message that cannot be served: too long (513), or on a stream without a usable length
+     * (400). `head` is what there is of it. A stream is closed after this. */
+    void (*broken)(void *arg, const struct sip_source *source, struct str head, int status);
+    /* After the last word of a connection; its conn_id is dead. `*user` as transport_user(). */
+    void (*closed)(void *arg, enum transport_kind kind, conn_id conn, void *user);
+    /* Does this connection carry bindings? Asked before an idle one is closed. */
+    bool (*is_in_use)(void *arg, conn_id conn, void *user);
+    void *arg;
+};
+
+/* Connections by client address and in all: shared by the workers, who open and close them. */
+struct conn_limit;
+struct conn_limit *conn_limit_new(uint32_t max_total, uint32_t max_per_ip);
+void conn_limit_free(struct conn_limit *limit);
+
+/* All borrowed; must outlive the transport. */
+struct transport_deps {
+    const struct config *config;
+    struct net_loop *loop;
+    struct conn_limit *limit;
+    struct metrics *metrics; /* this worker's block */
+    unsigned worker;
+    const _Atomic int *node_state; /* enum node_state: upgrades are refused while draining */
+    http_handler_fn *public_http, *admin_http;
+    void *http_arg;
+};
+
+/* The loop must have been opened with transport_stream_events. NULL when out of memory. */
+struct transport *transport_new(const struct transport_deps *deps);
+extern const struct net_stream_events transport_stream_events;
+/* Who gets the messages; before the first transport_listen(). */
+void transport_set_events(struct transport *t, const struct transport_events *events);
+/* After transport_close(), and after the loop was closed (which ends the connections). */
+void transport_free(struct transport *t);
+
+/* Binds one listener, or with `is_admin` the admin part's. `address` gets the port that was picked.
+ * 0 or a negative errno. */
+int transport_listen(struct transport *t, enum transport_kind kind, bool is_admin,
+                     struct net_address *address);
+/* Called by the worker about every NET_LOOP_TICK_MS: deadlines, pings. */
+void transport_tick(struct transport *t, uint64_t now_ms);
+/* Drain: takes no more SIP connections, and closes those it has (WebSockets with 1001) spread over
+ * `spread_ms`. Plain HTTP and UDP are still served. */
+void transport_drain(struct transport *t, uint64_t now_ms, uint32_t spread_ms);
+/* Closes all listeners and sockets, so that the loop may be closed. */
+void transport_close(struct transport *t);
+
+/* Sends `data` (with TRANSPORT_HEADROOM writable bytes before it, which are overwritten) to the
+ * source of a request: on its connection, or for UDP to `udp_remote`. -ENOTCONN when that
+ * connection is gone; -ENOBUFS when its peer does not read (it is closed then). */
+int transport_send(struct transport *t, const struct sip_source *to,
+                   const struct net_address *udp_remote, char *data, size_t len);
+bool transport_is_open(const struct transport *t, conn_id conn);
+/* The peer has proved who it is: its authentication deadline ends. */
+void transport_set_authenticated(struct transport *t, conn_id conn);
+/* A place where the user of this transport keeps what it knows about a connection; starts NULL.
+ * NULL when the connection is gone. */
+void **transport_user(struct transport *t, conn_id conn);
+#endif

@@ -1,0 +1,43 @@
+/* aorta/web.h - plain HTTP: requests and replies as values, and the routes behind them.
+ * The transport parses and writes; routes only decide. Called on worker threads. */
+#ifndef AORTA_WEB_H
+#define AORTA_WEB_H
+#include <aorta/config.h>
+#include <aorta/http.h>
+#include <aorta/metrics.h>
+#include <aorta/node_state.h>
+#include <aorta/store.h>
+
+struct web_demo_user {
+    const char *aor, *password;
+};
+
+/* What the routes show. All borrowed; must outlive the web. */
+struct web_info {
+    const struct config *config;
+    struct store *store;
+    const struct metrics *metrics; /* one block a worker */
+    unsigned workers;
+    const _Atomic int *state;      /* enum node_state */
+    const char *www;               /* folder to serve; NULL: none */
+    const struct web_demo_user *demo_users;
+    size_t demo_user_count;
+    uint64_t started_ms;
+};
+
+struct web; /* shared by all workers; nothing in it changes after web_new() but the rates */
+
+/* Reads the page's files into memory. NULL, with a sentence in `error`, when they cannot be had. */
+struct web *web_new(const struct web_info *info, struct buf *error);
+void web_free(struct web *web);
+/* Once the sockets are bound, before any request: the listeners ("udp://127.0.0.1:5060") and the
+ * host:port that others are told. Borrowed. */
+void web_set_addresses(struct web *web, const char *const *listeners, size_t listener_count,
+                       const char *sbc_address);
+/* The public part, on the ws and wss ports. An http_handler_fn; `arg` is the struct web. */
+void web_handle_public(void *arg, const struct http_request *request, struct http_reply *reply);
+/* The admin part. An http_handler_fn; `arg` is the struct web. */
+void web_handle_admin(void *arg, const struct http_request *request, struct http_reply *reply);
+/* Takes a sample for the rates of /api/v1/status. One thread, about once a second. */
+void web_sample_rates(struct web *web, uint64_t now_ms);
+#endif

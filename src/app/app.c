@@ -1,0 +1,398 @@
+#include "app.h"
+#include "demo.h"
+#include "own_hosts.h"
+#include "worker.h"
+#include <aorta/cert.h>
+#include <aorta/clock.h>
+#include <aorta/log.h>
+#include <aorta/node_state.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ERROR_BYTES = 1 << 20, MAX_LISTENERS = 64 };
+
+struct app {
+    const struct config *config;
+    struct demo demo;
+    struct users *users;
+    struct own_hosts own_hosts;
+    char *www; /* the folder that is served; NULL: none */
+    struct worker_shared shared;
+    struct worker *workers;
+    unsigned worker_count; /* opened so far */
+    char *listeners[MAX_LISTENERS];
+    size_t listener_count;
+    struct net_address admin; /* as bound */
+    char *sbc_address;
+    _Atomic int state; /* enum node_state */
+    struct buf error;
+    sigset_t signals;
+};
+
+/* ---- Checking what the configuration names ------------------------------------------------- */
+
+static bool has_tls(const struct config *config)
+{
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (transport_kind_is_secure(config->listen[i].kind))
+            return true;
+    return false;
+}
+
+static bool is_missing(const char *file)
+{
+    return access(file, F_OK) < 0 && errno == ENOENT;
+}
+
+static int check_certificate(const struct config *config, struct buf *error)
+{
+    if (!has_tls(config) || (is_missing(config->tls_cert) && is_missing(config->tls_key)))
+        return 0; /* none needed, or one will be made */
+    buf_put_text(error, "tls.cert: ");
+    int rc = cert_check_pair(config->tls_cert, config->tls_key, error);
+    if (rc == 0)
+        buf_clear(error);
+    else
+        buf_put_char(error, '\n');
+    return rc;
+}
+
+static int load_users(const struct config *config, struct demo *demo, struct users **users,
+                      struct buf *error)
+{
+    if (config->users)
+        return users_load(config->users, users, error);
+    return demo_make_users(demo, users, error);
+}
+
+/* The page stands beside the program, in the build folder as after an installation; a folder that
+ * was asked for is taken as it is. */
+static char *find_www(const struct config *config)
+{
+    static const char *const places[] = {"www", "../share/aorta/www"};
+    if (!config->www || !config->www_is_default)
+        return config->www ? strdup(config->www) : NULL;
+    char program[4096];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    const char *slash = n > 0 ? memrchr(program, '/', (size_t)n) : NULL;
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        char *folder, *page;
+        if (asprintf(&folder, "%.*s/%s", (int)(slash - program), program, places[i]) < 0)
+            return NULL;
+        bool is_there = asprintf(&page, "%s/index.html", folder) >= 0 && !is_missing(page);
+        free(page);
+        if (is_there)
+            return folder;
+        free(folder);
+    }
+    return NULL;
+}
+
+/* Each line of `error` with the program's name before it. */
+static void print_error(const struct buf *error)
+{
+    struct str rest = buf_str(error), line;
+    while (str_split(&rest, '\n', &line))
+        if (line.len > 0)
+            fprintf(stderr, "aorta: %.*s\n", STR_ARG(line));
+}
+
+int app_check(const struct config *config)
+{
+    struct buf error;
+    struct users *users = NULL;
+    buf_init_heap(&error, ERROR_BYTES);
+    int rc = check_certificate(config, &error);
+    if (config->users) {
+        int users_rc = users_load(config->users, &users, &error);
+        rc = rc < 0 ? rc : users_rc;
+    }
+    users_free(users);
+    print_error(&error);
+    buf_fini(&error);
+    return rc < 0 ? EXIT_UNUSABLE : EXIT_OK;
+}
+
+/* ---- Opening, in order --------------------------------------------------------------------- */
+
+static int fail(struct app *app, const char *what)
+{
+    if (app->error.len == 0)
+        buf_put_text(&app->error, what);
+    return -ENOMEM;
+}
+
+static int open_certificate(struct app *app)
+{
+    const struct config *config = app->config;
+    if (!has_tls(config))
+        return 0;
+    app->shared.cert_file = config->tls_cert;
+    app->shared.key_file = config->tls_key;
+    if (!is_missing(config->tls_cert) || !is_missing(config->tls_key))
+        return check_certificate(config, &app->error);
+    int rc = cert_make_self_signed(config->tls_cert, config->tls_key, &app->error);
+    if (rc == 0)
+        LOG_INFO("self-signed certificate made: browsers will ask whether to trust it",
+                 LOG_TEXT("cert", config->tls_cert), LOG_TEXT("key", config->tls_key));
+    return rc;
+}
+
+static int open_page(struct app *app)
+{
+    app->www = find_www(app->config);
+    if (app->config->www && !app->www)
+        LOG_WARN("no status page: it was not built (AORTA_WWW), or http.www is elsewhere");
+    const struct web_info info = {
+        .config = app->config,
+        .store = app->shared.store,
+        .metrics = app->shared.metrics,
+        .workers = app->config->workers,
+        .state = &app->state,
+        .www = app->www,
+        .demo_users = app->demo.user,
+        .demo_user_count = app->config->users ? 0 : DEMO_USERS,
+        .started_ms = clock_now_ms(),
+    };
+    app->shared.web = web_new(&info, &app->error);
+    return app->shared.web ? 0 : fail(app, "out of memory");
+}
+
+static int open_shared(struct app *app)
+{
+    const struct config *config = app->config;
+    unsigned workers = config->workers;
+    if (own_hosts_collect(config, &app->own_hosts) < 0)
+        return fail(app, "the addresses of this machine cannot be read");
+    if (net_random(app->shared.ticket_key.bytes, sizeof app->shared.ticket_key.bytes) < 0)
+        return fail(app, "no random numbers to be had");
+    app->shared.config = config;
+    app->shared.node_state = &app->state;
+    app->shared.own_hosts = app->own_hosts.host;
+    app->shared.own_host_count = app->own_hosts.count;
+    app->shared.store = store_memory_open(workers, config->grace_s * 1000);
+    app->shared.auth = auth_new(config, app->users, workers);
+    app->shared.limit = conn_limit_new(config->connections, config->connections_per_ip);
+    app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
+    app->workers = calloc(workers, sizeof *app->workers);
+    if (!app->shared.store || !app->shared.auth || !app->shared.limit || !app->shared.metrics ||
+        !app->workers)
+        return fail(app, "out of memory");
+    memset(app->shared.metrics, 0, workers * sizeof(struct metrics));
+    return 0;
+}
+
+static int open_workers(struct app *app)
+{
+    for (unsigned i = 0; i < app->config->workers; i++) {
+        app->worker_count = i + 1;
+        int rc = worker_open(&app->workers[i], i, &app->shared, &app->error);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* One address in all workers: the first finds the port, the others share it. */
+static int listen_everywhere(struct app *app, enum transport_kind kind, bool is_admin,
+                             struct net_address *address)
+{
+    char text[NET_ADDRESS_TEXT];
+    int rc = net_probe_address(address, kind == TRANSPORT_UDP);
+    for (unsigned i = 0; rc == 0 && i < app->worker_count; i++)
+        rc = transport_listen(app->workers[i].transport, kind, is_admin, address);
+    if (rc < 0)
+        buf_printf(&app->error, "cannot listen on %s://%.*s: %s\n",
+                   is_admin ? "http" : transport_kind_name(kind),
+                   STR_ARG(net_address_host_port(address, text)), strerror(-rc));
+    return rc;
+}
+
+static char *print_address(const char *scheme, const struct net_address *address)
+{
+    char text[NET_ADDRESS_TEXT], *printed;
+    struct str host_port = net_address_host_port(address, text);
+    return asprintf(&printed, "%s%.*s", scheme, STR_ARG(host_port)) < 0 ? NULL : printed;
+}
+
+static int open_listener(struct app *app, const struct config_listener *listener)
+{
+    struct net_address address = listener->address;
+    int rc = listen_everywhere(app, listener->kind, false, &address);
+    if (rc < 0)
+        return rc;
+    char scheme[8];
+    snprintf(scheme, sizeof scheme, "%s://", transport_kind_name(listener->kind));
+    if (!app->sbc_address)
+        app->sbc_address =
+            app->config->advertise ? strdup(app->config->advertise) : print_address("", &address);
+    app->listeners[app->listener_count] = print_address(scheme, &address);
+    if (!app->listeners[app->listener_count] || !app->sbc_address)
+        return fail(app, "out of memory");
+    LOG_INFO("listening", LOG_TEXT("on", app->listeners[app->listener_count]));
+    app->listener_count++;
+    return 0;
+}
+
+static int open_listeners(struct app *app)
+{
+    int first_error = 0;
+    for (size_t i = 0; i < app->config->listen_count; i++) {
+        int rc = open_listener(app, &app->config->listen[i]);
+        first_error = first_error ? first_error : rc; /* all that are taken are named */
+    }
+    if (app->config->has_admin) {
+        app->admin = app->config->admin;
+        int rc = listen_everywhere(app, TRANSPORT_WS, true, &app->admin);
+        first_error = first_error ? first_error : rc;
+    }
+    web_set_addresses(app->shared.web, (const char *const *)app->listeners, app->listener_count,
+                      app->sbc_address);
+    return first_error;
+}
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+/* The page's address, where a browser is to go: the secure one first. */
+static void print_pages(const struct app *app)
+{
+    static const struct {
+        const char *listener, *page;
+    } row[] = {
+        {"wss://", "https://"},
+        {"ws://",  "http://" },
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++)
+        for (size_t i = 0; i < app->listener_count; i++)
+            if (str_starts_nocase(str_from(app->listeners[i]), str_from(row[k].listener)))
+                printf("%s%s/\n", row[k].page, app->listeners[i] + strlen(row[k].listener));
+}
+
+static void print_demo(const struct app *app)
+{
+    char text[NET_ADDRESS_TEXT];
+    printf("aorta " AORTA_VERSION " demo: open one of these pages in a browser.\n");
+    print_pages(app);
+    if (app->config->has_admin)
+        printf("admin http://%.*s\n", STR_ARG(net_address_host_port(&app->admin, text)));
+    for (int i = 0; !app->config->users && i < DEMO_USERS; i++)
+        printf("%s %s\n", app->demo.user[i].aor, app->demo.user[i].password);
+    fflush(stdout);
+}
+
+static void command_all(struct app *app, enum worker_command command)
+{
+    for (unsigned i = 0; i < app->worker_count; i++)
+        worker_command(&app->workers[i], command);
+}
+
+static int wait_for_signal(const struct app *app)
+{
+    for (;;) {
+        int signal_number;
+        if (sigwait(&app->signals, &signal_number) != 0)
+            continue;
+        if (signal_number != SIGHUP)
+            return signal_number;
+        LOG_WARN("SIGHUP ignored: the configuration is read at start only");
+    }
+}
+
+/* Clients leave spread over the drain time; a second signal ends it at once. */
+static void drain(struct app *app)
+{
+    LOG_INFO("draining: a second signal ends at once", LOG_NUM("seconds", app->config->drain_s));
+    atomic_store(&app->state, NODE_DRAINING);
+    command_all(app, WORKER_DRAIN);
+    uint64_t end_ms = clock_now_ms() + app->config->drain_s * 1000ull;
+    for (uint64_t now_ms; (now_ms = clock_now_ms()) < end_ms;) {
+        uint64_t left_ms = end_ms - now_ms;
+        struct timespec left = {(time_t)(left_ms / 1000), (long)(left_ms % 1000) * 1000000};
+        int signal_number = sigtimedwait(&app->signals, NULL, &left);
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            return;
+    }
+}
+
+static int serve(struct app *app)
+{
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < app->worker_count; i++)
+        rc = worker_start(&app->workers[i]);
+    if (rc < 0) {
+        buf_printf(&app->error, "a thread cannot start: %s", strerror(-rc));
+    } else {
+        atomic_store(&app->state, NODE_RUNNING);
+        LOG_INFO("running", LOG_TEXT("version", AORTA_VERSION), LOG_TEXT("node", app->config->node),
+                 LOG_NUM("workers", app->worker_count), LOG_NUM("users", users_count(app->users)));
+        if (app->config->demo)
+            print_demo(app);
+        int signal_number = wait_for_signal(app);
+        LOG_INFO("ending", LOG_TEXT("signal", strsignal(signal_number)));
+        drain(app);
+    }
+    command_all(app, WORKER_STOP);
+    for (unsigned i = 0; i < app->worker_count; i++)
+        worker_join(&app->workers[i]);
+    return rc;
+}
+
+/* ---- From start to end --------------------------------------------------------------------- */
+
+static void close_app(struct app *app)
+{
+    for (unsigned i = 0; i < app->worker_count; i++)
+        worker_close(&app->workers[i]);
+    free(app->workers);
+    web_free(app->shared.web);
+    free(app->shared.metrics);
+    conn_limit_free(app->shared.limit);
+    auth_free(app->shared.auth);
+    store_close(app->shared.store);
+    users_free(app->users);
+    own_hosts_fini(&app->own_hosts);
+    for (size_t i = 0; i < app->listener_count; i++)
+        free(app->listeners[i]);
+    free(app->sbc_address);
+    free(app->www);
+    buf_fini(&app->error);
+}
+
+/* What the configuration names and cannot be used is an unusable configuration; what the machine
+ * does not give is a failure. */
+static int open_and_serve(struct app *app)
+{
+    if (load_users(app->config, &app->demo, &app->users, &app->error) < 0 ||
+        open_certificate(app) < 0)
+        return EXIT_UNUSABLE;
+    if (open_shared(app) < 0)
+        return EXIT_FAILED;
+    if (open_page(app) < 0)
+        return EXIT_UNUSABLE;
+    if (open_workers(app) < 0 || open_listeners(app) < 0 || serve(app) < 0)
+        return EXIT_FAILED;
+    return EXIT_OK;
+}
+
+int app_run(const struct config *config)
+{
+    struct app app = {.config = config, .state = NODE_STARTING};
+    buf_init_heap(&app.error, ERROR_BYTES);
+    log_configure(config->log_level, config->log_format);
+    net_init();
+    sigemptyset(&app.signals);
+    sigaddset(&app.signals, SIGTERM);
+    sigaddset(&app.signals, SIGINT);
+    sigaddset(&app.signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &app.signals, NULL);
+    int status = open_and_serve(&app);
+    print_error(&app.error);
+    if (status == EXIT_OK)
+        LOG_INFO("ended");
+    close_app(&app);
+    return status;
+}

@@ -1,0 +1,335 @@
+#include "digest_internal.h"
+#include "hex_internal.h"
+#include "nonce_internal.h"
+#include "users_internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+struct auth {
+    const struct config *config;
+    const struct users *users;
+    struct nonces *nonces;
+    uint8_t nobodys_ha1[DIGEST_MAX_BYTES]; /* unknown users cost the same hashes as known ones */
+};
+
+struct auth *auth_new(const struct config *config, const struct users *users, unsigned workers)
+{
+    struct auth *auth = calloc(1, sizeof *auth);
+    if (auth == NULL)
+        return NULL;
+    auth->config = config;
+    auth->users = users;
+    auth->nonces = nonces_new(workers, NONCE_SLOT_BITS, config->nonce_ttl_s);
+    ssize_t drawn = getrandom(auth->nobodys_ha1, sizeof auth->nobodys_ha1, 0);
+    if (auth->nonces != NULL && drawn == (ssize_t)sizeof auth->nobodys_ha1)
+        return auth;
+    auth_free(auth);
+    return NULL;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (auth == NULL)
+        return;
+    nonces_free(auth->nonces);
+    free(auth);
+}
+
+/* ---- One answer to a challenge, looked at step by step ------------------------------------- */
+
+struct attempt {
+    struct auth *auth;
+    const struct auth_request *request;
+    struct arena *arena;
+    struct sip_credentials sent;
+    enum digest_algorithm algorithm;
+    struct nonce_use use;
+    unsigned spelling; /* of the username, SPELLING bits */
+};
+/* AUTH_OK: on to the next step. */
+typedef struct auth_result step_fn(struct attempt *a);
+
+static struct auth_result outcome(enum auth_verdict verdict, const char *cause)
+{
+    return (struct auth_result){verdict, cause, 0};
+}
+
+static struct auth_result pass(void)
+{
+    return outcome(AUTH_OK, "authenticated");
+}
+
+/* The first Digest answer for our realm; a proxy or another server may have asked for others. */
+static struct auth_result pick_credentials(struct attempt *a)
+{
+    const struct sip_request *sip = a->request->sip;
+    for (size_t i = 0; i < sip->authorization_count; i++) {
+        int rc = sip_credentials_parse(sip->authorizations[i], a->arena, &a->sent);
+        if (rc == -ENOMEM)
+            return outcome(AUTH_UNAVAILABLE, "out of memory");
+        if (rc != 0)
+            return outcome(AUTH_MALFORMED, "unreadable credentials");
+        if (a->sent.is_digest && str_eq(a->sent.realm, a->request->realm))
+            return pass();
+    }
+    return outcome(AUTH_CHALLENGE, "no credentials for this realm");
+}
+
+/* RFC 7616 3.4: with a qop come cnonce and nc, 8 hex digits. */
+static bool read_nc(struct str text, uint32_t *nc)
+{
+    uint8_t byte[4];
+    if (!hex_read(text, byte, sizeof byte))
+        return false;
+    *nc = (uint32_t)byte[0] << 24 | (uint32_t)byte[1] << 16 | (uint32_t)byte[2] << 8 | byte[3];
+    return true;
+}
+
+static struct auth_result check_form(struct attempt *a)
+{
+    const struct sip_credentials *sent = &a->sent;
+    if (str_is_empty(sent->username) || str_is_empty(sent->nonce) || str_is_empty(sent->uri) ||
+        str_is_empty(sent->response))
+        return outcome(AUTH_MALFORMED, "credentials without username, nonce, uri or response");
+    a->use.is_whole = !sent->has_qop;
+    if (!sent->has_qop)
+        return pass();
+    if (!str_eq_nocase(sent->qop, STR("auth")))
+        return outcome(AUTH_MALFORMED, "a qop that was not offered");
+    if (str_is_empty(sent->cnonce) || !read_nc(sent->nc, &a->use.nc))
+        return outcome(AUTH_MALFORMED, "qop without cnonce or a right nc");
+    return pass();
+}
+
+static bool is_configured(const struct config *config, enum digest_algorithm algorithm)
+{
+    for (size_t i = 0; i < config->algorithm_count; i++)
+        if (config->algorithms[i] == algorithm)
+            return true;
+    return false;
+}
+
+static struct auth_result check_algorithm(struct attempt *a)
+{
+    /* RFC 7616 3.4: none given means MD5. */
+    a->algorithm = DIGEST_MD5;
+    if ((!str_is_empty(a->sent.algorithm) &&
+         digest_parse_name(a->sent.algorithm, &a->algorithm) != 0) ||
+        !is_configured(a->auth->config, a->algorithm))
+        return outcome(AUTH_CHALLENGE, "an algorithm that was not offered");
+    return pass();
+}
+
+static uint64_t flow_of(const struct auth *auth, const struct auth_request *request)
+{
+    return nonces_flow(auth->nonces, request->protocol, request->conn, &request->source);
+}
+
+static struct auth_result check_nonce(struct attempt *a)
+{
+    const struct nonces *nonces = a->auth->nonces;
+    switch (nonces_check(nonces, a->sent.nonce, flow_of(a->auth, a->request), a->request->now_ms,
+                         &a->use.serial)) {
+    case NONCE_FOREIGN:
+        return outcome(AUTH_CHALLENGE, "not a nonce of ours");
+    case NONCE_OLD_START:
+        return outcome(AUTH_STALE, "nonce from before a restart");
+    case NONCE_EXPIRED:
+        return outcome(AUTH_STALE, "nonce too old");
+    case NONCE_OTHER_FLOW:
+        return outcome(AUTH_STALE, "nonce of another connection");
+    case NONCE_GOOD:
+        break;
+    }
+    /* Looked at before the digest, so that a replayed answer cannot be used to try passwords. */
+    if (!nonces_is_unused(nonces, &a->use))
+        return outcome(AUTH_STALE, "nonce used up");
+    return pass();
+}
+
+/* Hosts are compared as names, or by value where they are addresses. */
+static bool is_host(const struct sip_uri *uri, struct str host)
+{
+    struct net_address address;
+    if (str_eq_nocase(uri->host, host))
+        return true;
+    return uri->host_is_ip && net_address_parse(&address, host, 0) == 0 &&
+           net_address_same_ip(&uri->address, &address);
+}
+
+static bool is_own_host(const struct auth_request *request, const struct sip_uri *uri)
+{
+    for (size_t i = 0; i < request->own_host_count; i++)
+        if (is_host(uri, request->own_hosts[i]))
+            return true;
+    return false;
+}
+
+/* An answer given to another server is worth nothing here, but phones write the Request-URI, the
+ * realm or the address that they send to. */
+static struct auth_result check_uri(struct attempt *a)
+{
+    const struct auth_request *request = a->request;
+    struct sip_uri uri;
+    if (sip_uri_parse(a->sent.uri, &uri) != SIP_URI_OK)
+        return outcome(AUTH_REFUSED, "digest uri is no SIP URI");
+    if (!is_host(&uri, request->sip->request_uri.host) && !is_host(&uri, request->realm) &&
+        !is_own_host(request, &uri))
+        return outcome(AUTH_REFUSED, "digest uri is for another host");
+    return pass();
+}
+
+/* Is `sent` the user of an AOR, whichever of its characters are escaped? */
+static bool is_user(struct str sent, struct str user)
+{
+    while (!str_is_empty(sent) && !str_is_empty(user))
+        if (users_take_char(&sent) != users_take_char(&user))
+            return false;
+    return str_is_empty(sent) && str_is_empty(user);
+}
+
+/* As is_user(), for a client that escapes nothing in its username. */
+static bool is_unescaped_user(struct str sent, struct str user)
+{
+    size_t i = 0;
+    while (i < sent.len && !str_is_empty(user))
+        if (sent.ptr[i++] != users_take_char(&user))
+            return false;
+    return i == sent.len && str_is_empty(user);
+}
+
+static bool is_spelling_of(struct str sent, struct str user, unsigned *spelling)
+{
+    if (!is_user(sent, user) && !is_unescaped_user(sent, user))
+        return false;
+    if (!str_eq(sent, user))
+        *spelling |= SPELLING_UNESCAPED;
+    return true;
+}
+
+/* `username` less an @realm at its end; as it is when there is none. */
+static struct str without_realm(struct str username, struct str realm)
+{
+    if (username.len <= realm.len || !str_ends_nocase(username, realm) ||
+        username.ptr[username.len - realm.len - 1] != '@')
+        return username;
+    return str_slice(username, 0, username.len - realm.len - 1);
+}
+
+/* Nobody registers somebody else's AOR. */
+static struct auth_result check_owner(struct attempt *a)
+{
+    const struct auth_request *request = a->request;
+    struct str user = str_slice(request->aor, 0, str_find(request->aor, '@'));
+    struct str sent = a->sent.username;
+    if (is_spelling_of(sent, user, &a->spelling))
+        return pass();
+    struct str bare = without_realm(sent, request->realm);
+    a->spelling = SPELLING_AT_REALM;
+    if (bare.len < sent.len && is_spelling_of(bare, user, &a->spelling))
+        return pass();
+    return outcome(AUTH_REFUSED, "username is not the user to be registered");
+}
+
+static bool is_response(const struct attempt *a, const uint8_t *right)
+{
+    uint8_t sent[DIGEST_MAX_BYTES];
+    size_t size = digest_size(a->algorithm);
+    return hex_read(a->sent.response, sent, size) &&
+           str_eq_constant_time((struct str){(const char *)sent, size},
+                                (struct str){(const char *)right, size});
+}
+
+static struct auth_result check_digest(struct attempt *a)
+{
+    const struct sip_credentials *sent = &a->sent;
+    const uint8_t *ha1 = a->auth->nobodys_ha1;
+    enum users_answer found =
+        users_find_ha1(a->auth->users, a->request->aor, a->spelling, a->algorithm, &ha1);
+    struct digest_question question = {
+        .method = a->request->sip->method_text,
+        .uri = sent->uri,
+        .nonce = sent->nonce,
+        .nc = sent->nc,
+        .cnonce = sent->cnonce,
+        .qop = sent->qop,
+    };
+    uint8_t right[DIGEST_MAX_BYTES];
+    if (digest_response(a->algorithm, ha1, &question, right) != 0)
+        return outcome(AUTH_UNAVAILABLE, "the digest cannot be computed");
+    bool is_right = is_response(a, right);
+    /* Only now: whoever is unknown has cost as much as whoever mistyped. */
+    if (found == USERS_UNKNOWN)
+        return outcome(AUTH_REFUSED, "unknown user");
+    if (found == USERS_NO_HA1)
+        return outcome(AUTH_REFUSED, "no HA1 of this algorithm in the users file");
+    return is_right ? pass() : outcome(AUTH_REFUSED, "wrong password");
+}
+
+static struct auth_result use_nonce(struct attempt *a)
+{
+    if (!nonces_use(a->auth->nonces, &a->use))
+        return outcome(AUTH_STALE, "nonce used up");
+    return pass();
+}
+
+/* The nonce comes before whatever depends on who somebody is: only a live one of this flow gets a
+ * 403 out of us. It is used up last, so that a wrong answer does not spoil the right one. */
+static step_fn *const steps[] = {
+    pick_credentials, check_form,  check_algorithm, check_nonce,
+    check_uri,        check_owner, check_digest,    use_nonce,
+};
+
+void auth_check(struct auth *auth, const struct auth_request *request, struct arena *arena,
+                auth_checked_fn *done, void *arg)
+{
+    struct attempt attempt = {.auth = auth, .request = request, .arena = arena};
+    struct auth_result result = pass();
+    for (size_t i = 0; i < sizeof steps / sizeof *steps && result.verdict == AUTH_OK; i++)
+        result = steps[i](&attempt);
+    done(arg, &result);
+}
+
+/* ---- Challenges ---------------------------------------------------------------------------- */
+
+static void put_quoted(struct buf *b, struct str text)
+{
+    buf_put_char(b, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+            buf_put_char(b, '\\');
+        buf_put_char(b, text.ptr[i]);
+    }
+    buf_put_char(b, '"');
+}
+
+/* Each in a line of its own, qop="auth" quoted and stale not: the browser libraries read it in no
+ * other way. */
+static void put_challenge(struct buf *b, struct str realm, struct str nonce,
+                          enum digest_algorithm algorithm, bool is_stale)
+{
+    buf_put_text(b, "WWW-Authenticate: Digest realm=");
+    put_quoted(b, realm);
+    buf_put_text(b, ", nonce=");
+    put_quoted(b, nonce);
+    buf_put_text(b, ", algorithm=");
+    buf_put_text(b, digest_name(algorithm));
+    buf_put_text(b, ", qop=\"auth\"");
+    if (is_stale)
+        buf_put_text(b, ", stale=true");
+    buf_put_text(b, "\r\n");
+}
+
+void auth_put_challenges(struct auth *auth, struct buf *b, unsigned worker,
+                         const struct auth_request *request, bool is_stale)
+{
+    char nonce[NONCE_TEXT];
+    int rc = nonces_make(auth->nonces, worker, flow_of(auth, request), request->now_ms, nonce);
+    if (rc != 0 && b->error == 0)
+        b->error = rc;
+    const struct config *config = auth->config;
+    for (size_t i = 0; i < config->algorithm_count && b->error == 0; i++)
+        put_challenge(b, request->realm, (struct str){nonce, sizeof nonce}, config->algorithms[i],
+                      is_stale);
+}

@@ -1,0 +1,183 @@
+#include "utf8_internal.h"
+#include <aorta/buf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FIRST_HEAP_BYTES = 128 };
+
+void buf_init_fixed(struct buf *b, void *memory, size_t cap)
+{
+    *b = (struct buf){.data = memory, .cap = cap, .max = cap};
+}
+
+void buf_init_heap(struct buf *b, size_t max_bytes)
+{
+    *b = (struct buf){.max = max_bytes};
+}
+
+void buf_fini(struct buf *b)
+{
+    if (b->owns_data)
+        free(b->data);
+    buf_init_heap(b, b->max);
+}
+
+void buf_clear(struct buf *b)
+{
+    b->len = 0;
+    b->error = 0;
+}
+
+static size_t grown_cap(const struct buf *b, size_t needed)
+{
+    size_t cap = b->cap > 0 ? b->cap : FIRST_HEAP_BYTES;
+    while (cap < needed)
+        cap = cap > b->max / 2 ? b->max : cap * 2;
+    return cap < b->max ? cap : b->max;
+}
+
+/* Makes room for `n` more bytes, or sets the error. */
+static bool reserve(struct buf *b, size_t n)
+{
+    if (b->error != 0)
+        return false;
+    if (n <= b->cap - b->len)
+        return true;
+    if (n > b->max - b->len) {
+        b->error = -ENOSPC;
+        return false;
+    }
+    size_t cap = grown_cap(b, b->len + n);
+    char *data = realloc(b->data, cap);
+    if (!data) {
+        b->error = -ENOMEM;
+        return false;
+    }
+    b->data = data;
+    b->cap = cap;
+    b->owns_data = true;
+    return true;
+}
+
+void buf_put(struct buf *b, const void *bytes, size_t n)
+{
+    if (n == 0 || !reserve(b, n))
+        return;
+    memcpy(b->data + b->len, bytes, n);
+    b->len += n;
+}
+
+void buf_put_str(struct buf *b, struct str s)
+{
+    buf_put(b, s.ptr, s.len);
+}
+
+void buf_put_text(struct buf *b, const char *zero_terminated)
+{
+    buf_put_str(b, str_from(zero_terminated));
+}
+
+void buf_put_char(struct buf *b, char c)
+{
+    buf_put(b, &c, 1);
+}
+
+void buf_put_u64(struct buf *b, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    buf_put(b, digits + at, sizeof digits - at);
+}
+
+static const char hex_digit[] = "0123456789abcdef";
+
+void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n)
+{
+    if (!reserve(b, n < SIZE_MAX / 2 ? n * 2 : SIZE_MAX))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        b->data[b->len++] = hex_digit[bytes[i] >> 4];
+        b->data[b->len++] = hex_digit[bytes[i] & 15];
+    }
+}
+
+/* Printed aside first: vsnprintf() ends its text with a zero for which `b` may have no room. */
+static void __attribute__((format(printf, 3, 0)))
+print_long(struct buf *b, size_t n, const char *format, va_list args)
+{
+    if (!reserve(b, n))
+        return;
+    char *text = malloc(n + 1);
+    if (!text) {
+        b->error = -ENOMEM;
+        return;
+    }
+    vsnprintf(text, n + 1, format, args);
+    buf_put(b, text, n);
+    free(text);
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    char text[256];
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(text, sizeof text, format, args);
+    if (n < 0)
+        b->error = b->error != 0 ? b->error : -EINVAL;
+    else if ((size_t)n < sizeof text)
+        buf_put(b, text, (size_t)n);
+    else
+        print_long(b, (size_t)n, format, again);
+    va_end(again);
+    va_end(args);
+}
+
+/* JSON takes U+2028 and U+2029 as they are, JavaScript of before 2019 took them for line ends. */
+static bool needs_escape(uint32_t code)
+{
+    return code < 0x20 || code == '"' || code == '\\' || code == 0x2028 || code == 0x2029;
+}
+
+static void put_json_escape(struct buf *b, uint32_t code)
+{
+    static const char letter[0x80] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                      ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\'};
+    buf_put_char(b, '\\');
+    if (code < sizeof letter && letter[code] != 0) {
+        buf_put_char(b, letter[code]);
+        return;
+    }
+    uint8_t big_endian[] = {(uint8_t)(code >> 8), (uint8_t)code};
+    buf_put_char(b, 'u');
+    buf_put_hex(b, big_endian, sizeof big_endian);
+}
+
+void buf_put_json(struct buf *b, struct str s)
+{
+    buf_put_char(b, '"');
+    size_t put = 0, at = 0; /* what lies between is fine as it is */
+    while (at < s.len) {
+        uint32_t code = 0;
+        size_t n = utf8_next(str_slice(s, at, s.len), &code);
+        if (n > 0 && !needs_escape(code)) {
+            at += n;
+            continue;
+        }
+        buf_put_str(b, str_slice(s, put, at));
+        if (n > 0)
+            put_json_escape(b, code);
+        else
+            buf_put_str(b, STR("\xef\xbf\xbd")); /* U+FFFD */
+        at += n > 0 ? n : 1;
+        put = at;
+    }
+    buf_put_str(b, str_slice(s, put, s.len));
+    buf_put_char(b, '"');
+}

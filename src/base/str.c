@@ -1,0 +1,122 @@
+#include "siphash_internal.h"
+#include <aorta/str.h>
+#include <errno.h>
+#include <sys/random.h>
+
+static uint64_t hash_key[2]; /* zero until str_hash_seed(): good enough for tests */
+
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool str_eq_nocase(struct str a, struct str b)
+{
+    return a.len == b.len && str_starts_nocase(a, b);
+}
+
+bool str_starts_nocase(struct str s, struct str prefix)
+{
+    if (prefix.len > s.len)
+        return false;
+    for (size_t i = 0; i < prefix.len; i++)
+        if (lower(s.ptr[i]) != lower(prefix.ptr[i]))
+            return false;
+    return true;
+}
+
+bool str_ends_nocase(struct str s, struct str suffix)
+{
+    if (suffix.len > s.len)
+        return false;
+    return str_eq_nocase(str_slice(s, s.len - suffix.len, s.len), suffix);
+}
+
+bool str_eq_constant_time(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    volatile unsigned char difference = 0; /* volatile: or the compiler may stop at the first */
+    for (size_t i = 0; i < a.len; i++)
+        difference |= (unsigned char)(a.ptr[i] ^ b.ptr[i]);
+    return difference == 0;
+}
+
+size_t str_find(struct str s, char c)
+{
+    const char *found = s.len > 0 ? memchr(s.ptr, c, s.len) : NULL;
+    return found ? (size_t)(found - s.ptr) : s.len;
+}
+
+struct str str_slice(struct str s, size_t from, size_t to)
+{
+    if (to > s.len)
+        to = s.len;
+    if (from > to)
+        from = to;
+    return (struct str){from > 0 ? s.ptr + from : s.ptr, to - from}; /* NULL + 0 is no pointer */
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct str str_trim(struct str s)
+{
+    size_t from = 0, to = s.len;
+    while (from < to && is_space(s.ptr[from]))
+        from++;
+    while (to > from && is_space(s.ptr[to - 1]))
+        to--;
+    return str_slice(s, from, to);
+}
+
+bool str_split(struct str *rest, char sep, struct str *head)
+{
+    if (rest->len == 0)
+        return false;
+    size_t cut = str_find(*rest, sep);
+    *head = str_slice(*rest, 0, cut);
+    *rest = str_slice(*rest, cut < rest->len ? cut + 1 : cut, rest->len);
+    return true;
+}
+
+int str_to_u64(struct str s, uint64_t max, uint64_t *out)
+{
+    if (s.len == 0)
+        return -EINVAL;
+    uint64_t n = 0;
+    bool is_above = false; /* remembered: "99x" is no number, however large */
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned char)s.ptr[i] - '0';
+        if (digit > 9)
+            return -EINVAL;
+        if (n > max / 10 || digit > max - n * 10)
+            is_above = true;
+        else
+            n = n * 10 + digit;
+    }
+    if (is_above)
+        return -ERANGE;
+    *out = n;
+    return 0;
+}
+
+uint64_t str_hash(struct str s)
+{
+    return siphash13(hash_key, s.ptr, s.len);
+}
+
+int str_hash_seed(void)
+{
+    uint64_t key[2];
+    ssize_t got;
+    do
+        got = getrandom(key, sizeof key, 0);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof key)
+        return got < 0 ? -errno : -EIO;
+    memcpy(hash_key, key, sizeof key);
+    return 0;
+}

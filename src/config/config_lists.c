@@ -1,0 +1,345 @@
+/* The types of options that hold a list. Every item that is wrong is complained about, and then
+ * the whole list is refused. */
+#include "config_internal.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LISTENERS_MAX = 64, ORIGINS_MAX = 256, ORIGIN_MAX_BYTES = 300 };
+
+/* A list of strings with at least `min` and at most `max` of them. */
+static bool is_list_of_strings(const cJSON *value, int min, int max)
+{
+    const cJSON *item;
+    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) < min || cJSON_GetArraySize(value) > max)
+        return false;
+    cJSON_ArrayForEach(item, value)
+    {
+        if (!cJSON_IsString(item))
+            return false;
+    }
+    return true;
+}
+
+/* ---- Listeners ------------------------------------------------------------------------------- */
+
+static bool listener_parse(const struct config *config, const struct config_input *in, int index,
+                           struct str url, struct config_listener *out)
+{
+    struct str scheme, rest;
+    char quoted[CONFIG_QUOTE];
+    config_quote(quoted, url);
+    if (!config_url_split(url, &scheme, &rest)) {
+        config_refuse(in, index, "%s: write transport://ip:port, e.g. udp://127.0.0.1:5060",
+                      quoted);
+        return false;
+    }
+    if (transport_kind_parse(scheme, &out->kind) < 0) {
+        config_refuse(in, index, "%s: the transport must be udp, tcp, tls, ws or wss", quoted);
+        return false;
+    }
+    const char *lack = config_socket_parse(rest, &out->address);
+    if (lack) {
+        const char *name = transport_kind_name(out->kind);
+        config_refuse(in, index, "%s: %s, e.g. %s://127.0.0.1:5060 or %s://[::1]:5060", quoted,
+                      lack, name, name);
+        return false;
+    }
+    if (config->demo && !net_address_is_loopback(&out->address)) {
+        config_refuse(in, index, "%s: --demo serves loopback only", quoted);
+        return false;
+    }
+    return true;
+}
+
+/* tcp, tls, ws and wss are all TCP: with SO_REUSEPORT two of them would share a port unnoticed. */
+static bool is_same_socket(const struct config_listener *a, const struct config_listener *b)
+{
+    return transport_kind_is_stream(a->kind) == transport_kind_is_stream(b->kind) &&
+           net_address_port(&a->address) != 0 && net_address_same(&a->address, &b->address);
+}
+
+static bool listener_is_taken(const struct config_input *in, const struct config_listener *all,
+                              int index)
+{
+    char text[NET_ADDRESS_TEXT];
+    const struct config_listener *mine = &all[index];
+    for (int i = 0; i < index; i++) {
+        if (!is_same_socket(&all[i], mine))
+            continue;
+        struct str address = net_address_host_port(&mine->address, text);
+        config_refuse(in, index, "%s://%.*s: another listener has this address already, %s://%.*s",
+                      transport_kind_name(mine->kind), STR_ARG(address),
+                      transport_kind_name(all[i].kind), STR_ARG(address));
+        return true;
+    }
+    return false;
+}
+
+static bool listeners_parse(const struct config *config, const struct config_input *in,
+                            struct config_listener *all)
+{
+    bool is_good = true;
+    int index = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, in->value)
+    {
+        if (!listener_parse(config, in, index, str_from(item->valuestring), &all[index])) {
+            all[index] = (struct config_listener){0}; /* no port: like no other */
+            is_good = false;
+        } else if (listener_is_taken(in, all, index)) {
+            is_good = false;
+        }
+        index++;
+    }
+    return is_good;
+}
+
+static int listeners_set(struct config *config, const struct config_input *in)
+{
+    if (!is_list_of_strings(in->value, 1, LISTENERS_MAX)) {
+        config_refuse(in, CONFIG_WHOLE,
+                      "must be a list of 1 to %d strings, e.g. [\"udp://127.0.0.1:5060\"]",
+                      LISTENERS_MAX);
+        return -EINVAL;
+    }
+    int count = cJSON_GetArraySize(in->value);
+    struct config_listener *all = calloc((size_t)count, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    if (!listeners_parse(config, in, all)) {
+        free(all);
+        return -EINVAL;
+    }
+    free(config->listen);
+    config->listen = all;
+    config->listen_count = (size_t)count;
+    return 0;
+}
+
+static void listeners_print(const struct config *config, const struct config_option *option,
+                            struct buf *out)
+{
+    (void)option;
+    char text[NET_ADDRESS_TEXT];
+    for (size_t i = 0; i < config->listen_count; i++)
+        buf_printf(out, "%s\"%s://%.*s\"", i == 0 ? "[" : ", ",
+                   transport_kind_name(config->listen[i].kind),
+                   STR_ARG(net_address_host_port(&config->listen[i].address, text)));
+    buf_put_char(out, ']');
+}
+
+static void listeners_clear(struct config *config, const struct config_option *option)
+{
+    (void)option;
+    free(config->listen);
+    config->listen = NULL;
+    config->listen_count = 0;
+}
+
+const struct config_type config_type_listeners = {listeners_set, listeners_print, listeners_clear};
+
+/* ---- Digest algorithms ----------------------------------------------------------------------- */
+
+static bool algorithm_parse(const struct config_input *in, int index, struct str name,
+                            enum digest_algorithm *out)
+{
+    char quoted[CONFIG_QUOTE];
+    for (unsigned i = 0; i < DIGEST_ALGORITHMS; i++) {
+        if (str_eq_nocase(name, str_from(in->option->names[i]))) {
+            *out = (enum digest_algorithm)i;
+            return true;
+        }
+    }
+    config_refuse(in, index, "%s is none of MD5, SHA-256 and SHA-512-256",
+                  config_quote(quoted, name));
+    return false;
+}
+
+/* Is the list, each item of which is right, right as a whole? */
+static bool algorithms_are_in_order(const struct config_input *in,
+                                    const enum digest_algorithm *list, int count)
+{
+    for (int i = 0; i < count; i++)
+        for (int earlier = 0; earlier < i; earlier++)
+            if (list[earlier] == list[i]) {
+                config_refuse(in, i, "%s stands there twice", in->option->names[list[i]]);
+                return false;
+            }
+    for (int i = 0; i + 1 < count; i++)
+        if (list[i] == DIGEST_MD5) {
+            config_refuse(in, i,
+                          "MD5 must come last: browsers' SIP libraries (JsSIP, SIP.js) read "
+                          "only the last challenge, and only MD5");
+            return false;
+        }
+    return true;
+}
+
+static int algorithms_set(struct config *config, const struct config_input *in)
+{
+    enum digest_algorithm list[DIGEST_ALGORITHMS * 2];
+    if (!is_list_of_strings(in->value, 1, DIGEST_ALGORITHMS * 2)) {
+        config_refuse(in, CONFIG_WHOLE,
+                      "must be a list of at least one of \"SHA-512-256\", \"SHA-256\" and \"MD5\", "
+                      "MD5 last");
+        return -EINVAL;
+    }
+    bool is_good = true;
+    int count = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, in->value)
+    {
+        is_good &= algorithm_parse(in, count, str_from(item->valuestring), &list[count]);
+        count++;
+    }
+    if (!is_good || !algorithms_are_in_order(in, list, count))
+        return -EINVAL;
+    memcpy(config->algorithms, list, (size_t)count * sizeof *list);
+    config->algorithm_count = (size_t)count;
+    return 0;
+}
+
+static void algorithms_print(const struct config *config, const struct config_option *option,
+                             struct buf *out)
+{
+    for (size_t i = 0; i < config->algorithm_count; i++)
+        buf_printf(out, "%s\"%s\"", i == 0 ? "[" : ", ", option->names[config->algorithms[i]]);
+    buf_put_char(out, ']');
+}
+
+const struct config_type config_type_algorithms = {algorithms_set, algorithms_print, NULL};
+
+/* ---- Sets of transports ---------------------------------------------------------------------- */
+
+static void put_transports(uint32_t set, struct buf *out)
+{
+    const char *separator = "";
+    for (unsigned kind = 0; kind < TRANSPORT_KINDS; kind++) {
+        if (!(set & (1u << kind)))
+            continue;
+        buf_printf(out, "%s\"%s\"", separator, transport_kind_name((enum transport_kind)kind));
+        separator = ", ";
+    }
+}
+
+static bool transport_add(const struct config_input *in, int index, struct str name, uint32_t *set)
+{
+    enum transport_kind kind;
+    char quoted[CONFIG_QUOTE], allowed[CONFIG_QUOTE];
+    if (transport_kind_parse(name, &kind) == 0 && (in->option->max & (1u << kind))) {
+        *set |= 1u << kind;
+        return true;
+    }
+    struct buf b;
+    buf_init_fixed(&b, allowed, sizeof allowed);
+    put_transports((uint32_t)in->option->max, &b);
+    config_refuse(in, index, "%s is none of %.*s", config_quote(quoted, name),
+                  STR_ARG(buf_str(&b)));
+    return false;
+}
+
+static int transports_set(struct config *config, const struct config_input *in)
+{
+    if (!is_list_of_strings(in->value, 0, TRANSPORT_KINDS)) {
+        config_refuse(in, CONFIG_WHOLE, "must be a list of transports, e.g. [\"ws\", \"wss\"]");
+        return -EINVAL;
+    }
+    uint32_t set = 0;
+    bool is_good = true;
+    int index = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, in->value)
+    {
+        is_good &= transport_add(in, index++, str_from(item->valuestring), &set);
+    }
+    if (!is_good)
+        return -EINVAL;
+    *(uint32_t *)config_member(config, in->option) = set;
+    return 0;
+}
+
+static void transports_print(const struct config *config, const struct config_option *option,
+                             struct buf *out)
+{
+    buf_put_char(out, '[');
+    put_transports(*(const uint32_t *)config_member_const(config, option), out);
+    buf_put_char(out, ']');
+}
+
+const struct config_type config_type_transports = {transports_set, transports_print, NULL};
+
+/* ---- Origins --------------------------------------------------------------------------------- */
+
+static void list_free(struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->item[i]);
+    free(list->item);
+    *list = (struct config_list){0};
+}
+
+static int origin_add(const struct config_input *in, struct str pattern, struct config_list *list)
+{
+    char text[ORIGIN_MAX_BYTES], quoted[CONFIG_QUOTE];
+    struct buf b;
+    buf_init_fixed(&b, text, sizeof text);
+    int index = (int)list->count;
+    char **slot = &list->item[list->count++];
+    if (config_origin_parse(pattern, &b) < 0 || b.error) {
+        config_refuse(in, index,
+                      "%s: write \"*\", https://host or https://*.example.com, with :port where it "
+                      "is not the usual one, and no path",
+                      config_quote(quoted, pattern));
+        return -EINVAL;
+    }
+    *slot = strndup(text, b.len);
+    return *slot ? 0 : -ENOMEM;
+}
+
+static int origins_set(struct config *config, const struct config_input *in)
+{
+    if (!is_list_of_strings(in->value, 1, ORIGINS_MAX)) {
+        config_refuse(
+            in, CONFIG_WHOLE,
+            "must be a list of 1 to %d strings, e.g. [\"https://*.example.com\"]; [\"*\"] "
+            "allows all",
+            ORIGINS_MAX);
+        return -EINVAL;
+    }
+    struct config_list list = {calloc((size_t)cJSON_GetArraySize(in->value), sizeof(char *)), 0};
+    if (!list.item)
+        return -ENOMEM;
+    int result = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, in->value)
+    {
+        int r = origin_add(in, str_from(item->valuestring), &list);
+        result = r < 0 ? r : result;
+    }
+    if (result < 0) {
+        list_free(&list);
+        return result;
+    }
+    list_free(&config->ws_origins);
+    config->ws_origins = list;
+    return 0;
+}
+
+static void origins_print(const struct config *config, const struct config_option *option,
+                          struct buf *out)
+{
+    (void)option;
+    for (size_t i = 0; i < config->ws_origins.count; i++) {
+        buf_put_text(out, i == 0 ? "[" : ", ");
+        buf_put_json(out, str_from(config->ws_origins.item[i]));
+    }
+    buf_put_char(out, ']');
+}
+
+static void origins_clear(struct config *config, const struct config_option *option)
+{
+    (void)option;
+    list_free(&config->ws_origins);
+}
+
+const struct config_type config_type_origins = {origins_set, origins_print, origins_clear};

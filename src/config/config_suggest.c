@@ -1,0 +1,108 @@
+/* "did you mean …": the known name with the fewest typing errors between it and the given one. */
+#include "config_internal.h"
+#include <stdio.h>
+
+enum { KEY_LETTERS = 48 };
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static bool is_same_letter(struct str a, size_t i, struct str b, size_t j)
+{
+    return lower(a.ptr[i]) == lower(b.ptr[j]);
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters to insert, delete, replace or swap with their neighbour to make `b` of `a`, in either
+ * case; both at most KEY_LETTERS long. */
+static unsigned edit_distance(struct str a, struct str b)
+{
+    unsigned row[3][KEY_LETTERS + 1]; /* of the table of prefixes: the last two and this one */
+    for (size_t j = 0; j <= b.len; j++)
+        row[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= a.len; i++) {
+        unsigned *now = row[i % 3];
+        const unsigned *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+        now[0] = (unsigned)i;
+        for (size_t j = 1; j <= b.len; j++) {
+            unsigned replace = last[j - 1] + !is_same_letter(a, i - 1, b, j - 1);
+            now[j] = least(replace, least(last[j], now[j - 1]) + 1);
+            bool is_swap = i > 1 && j > 1 && is_same_letter(a, i - 1, b, j - 2) &&
+                           is_same_letter(a, i - 2, b, j - 1);
+            if (is_swap)
+                now[j] = least(now[j], before[j - 2] + 1);
+        }
+    }
+    return row[a.len % 3][b.len];
+}
+
+static struct str last_name(struct str key)
+{
+    size_t dot = str_find(key, '.');
+    return dot < key.len ? last_name(str_slice(key, dot + 1, key.len)) : key;
+}
+
+/* One slip in three letters still looks like a slip. */
+static unsigned allowed_slips(struct str key)
+{
+    size_t letters = last_name(key).len;
+    return letters < 6 ? 1 : letters < 9 ? 2 : 3;
+}
+
+/* The right name in the wrong group, or in none. */
+static struct str find_misplaced(struct str key)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        struct str name = str_from(config_options[i].key);
+        if (str_eq_nocase(last_name(name), last_name(key)))
+            return name;
+    }
+    return STR_NONE;
+}
+
+struct search {
+    struct str key;
+    struct str best;
+    unsigned best_slips;
+};
+
+static void consider(struct search *search, struct str name)
+{
+    unsigned slips = edit_distance(search->key, name);
+    if (slips < search->best_slips) {
+        search->best_slips = slips;
+        search->best = name;
+    }
+}
+
+static struct str find_misspelt(struct str key)
+{
+    struct search search = {key, STR_NONE, allowed_slips(key) + 1};
+    for (size_t i = 0; i < config_option_count; i++) {
+        struct str name = str_from(config_options[i].key);
+        size_t dot = str_find(name, '.');
+        if (dot < name.len)
+            consider(&search, str_slice(name, 0, dot));
+        consider(&search, name);
+    }
+    return search.best;
+}
+
+const char *config_suggest(struct str key, char text[CONFIG_KEY])
+{
+    if (key.len > KEY_LETTERS)
+        return NULL;
+    struct str name = find_misplaced(key);
+    if (!name.ptr)
+        name = find_misspelt(key);
+    if (!name.ptr)
+        return NULL;
+    snprintf(text, CONFIG_KEY, "%.*s", STR_ARG(name));
+    return text;
+}

@@ -1,0 +1,30 @@
+/* net_internal.h - what the files of src/net know of each other's loop. */
+#ifndef AORTA_NET_INTERNAL_H
+#define AORTA_NET_INTERNAL_H
+#include <aorta/net.h>
+#include <libwebsockets.h>
+#include <uv.h>
+
+struct net_loop {
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t tick;
+    struct lws_context *lws;
+    struct lws_vhost *plain, *secure; /* secure: NULL without TLS */
+    struct ssl_ctx_st *client_ctx;       /* given to the library, never used */
+    struct net_loop_events events;
+    struct net_stream_events streams;
+    struct net_stream *first_stream; /* all that are open, so that closing the loop can end them */
+};
+
+/* The vhosts that streams are adopted into. Errors as net_loop_open(). */
+int net_tls_open_vhosts(struct net_loop *loop, const char *cert_file, const char *key_file,
+                        const struct net_tls_ticket_key *ticket_key, struct buf *error);
+/* After the library has let go of the vhosts. */
+void net_tls_close(struct net_loop *loop);
+/* The one libwebsockets callback of all streams. */
+int net_stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                        size_t len);
+/* Ends every stream of a loop that no longer runs. */
+void net_stream_close_all(struct net_loop *loop);
+#endif

@@ -1,0 +1,45 @@
+#include "net_internal.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+void net_websocket_accept(struct str key, char out[NET_WEBSOCKET_ACCEPT_TEXT])
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
+    unsigned char joined[128], digest[20];
+    size_t key_bytes = key.len < 64 ? key.len : 64; /* a valid one has 24 */
+    memcpy(joined, key.ptr, key_bytes);
+    memcpy(joined + key_bytes, guid, sizeof guid - 1);
+    lws_SHA1(joined, key_bytes + sizeof guid - 1, digest);
+    lws_b64_encode_string((const char *)digest, sizeof digest, out, NET_WEBSOCKET_ACCEPT_TEXT);
+}
+
+int net_random(void *bytes, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = getrandom((char *)bytes + done, n - done, 0);
+        if (got < 0 && errno != EINTR)
+            return -errno;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return 0;
+}
+
+int net_probe_address(const struct net_address *address, bool is_datagram)
+{
+    int type = (is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
+    int fd = socket(address->any.sa_family, type, 0);
+    if (fd < 0)
+        return -errno;
+    int on = 1;
+    if (!is_datagram) /* past connections in TIME_WAIT are no obstacle */
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->any.sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    int rc = bind(fd, &address->any, net_address_size(address)) < 0 ? -errno : 0;
+    if (rc == 0 && !is_datagram && listen(fd, 1) < 0)
+        rc = -errno;
+    close(fd);
+    return rc;
+}

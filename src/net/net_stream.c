@@ -1,0 +1,152 @@
+/* TCP and TLS connections, in libwebsockets' raw role. Its WebSocket role is not used: release
+ * 4.1.6 takes unmasked client frames without a word to us, drops a request that asks for an unknown
+ * subprotocol instead of answering it, and drops long headers in silence. */
+#include "net_internal.h"
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+struct net_stream {
+    struct lws *wsi; /* NULL until adopted, and after the end */
+    struct net_loop *loop;
+    void *owner;
+    struct net_stream *next, **link;
+    bool is_tls;
+    bool is_adopting;    /* net_stream_adopt() is on the stack: no events yet */
+    bool has_received;
+};
+
+static void unlink_stream(struct net_stream *s)
+{
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+}
+
+static void link_stream(struct net_loop *loop, struct net_stream *s)
+{
+    s->next = loop->first_stream;
+    s->link = &loop->first_stream;
+    if (s->next)
+        s->next->link = &s->next;
+    loop->first_stream = s;
+}
+
+/* The library keeps timeouts in a sorted list, whose inserts get slow with thousands of
+ * connections; every deadline is kept on the transport's timer wheel instead. */
+static void clear_library_timeout(struct lws *wsi)
+{
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+}
+
+static int on_received(struct net_stream *s, char *data, size_t len)
+{
+    if (!s->has_received) {
+        s->has_received = true;
+        clear_library_timeout(s->wsi); /* the one for "after the handshake" */
+    }
+    return s->loop->streams.received(s->owner, data, len) ? 0 : -1;
+}
+
+static void on_closed(struct net_stream *s)
+{
+    s->wsi = NULL;
+    if (s->is_adopting)
+        return; /* net_stream_adopt() tells its caller by its result */
+    unlink_stream(s);
+    s->loop->streams.closed(s->owner);
+    free(s);
+}
+
+int net_stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                        size_t len)
+{
+    (void)user;
+    struct net_stream *s;
+    switch (reason) {
+    case LWS_CALLBACK_RAW_RX:
+        s = lws_get_opaque_user_data(wsi);
+        return s ? on_received(s, in, len) : -1;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+        s = lws_get_opaque_user_data(wsi);
+        if (!s)
+            return -1;
+        return s->loop->streams.writable(s->owner) ? 0 : -1;
+    case LWS_CALLBACK_RAW_CLOSE:
+        s = lws_get_opaque_user_data(wsi);
+        lws_set_opaque_user_data(wsi, NULL);
+        if (s)
+            on_closed(s);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
+                     struct net_stream **out)
+{
+    struct net_stream *s = calloc(1, sizeof *s);
+    if (!s) {
+        close(fd);
+        return -ENOMEM;
+    }
+    *s = (struct net_stream){
+        .loop = loop, .owner = owner, .is_tls = is_tls, .is_adopting = true};
+    lws_adopt_desc_t info = {
+        .vh = is_tls ? loop->secure : loop->plain,
+        .type = LWS_ADOPT_SOCKET | (is_tls ? LWS_ADOPT_ALLOW_SSL : 0),
+        .fd = {.sockfd = fd},
+        .vh_prot_name = "stream",
+        .opaque = s,
+    };
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&info);
+    s->is_adopting = false;
+    if (!wsi) {
+        free(s);
+        return -EIO;
+    }
+    s->wsi = wsi;
+    clear_library_timeout(wsi);
+    link_stream(loop, s);
+    *out = s;
+    return 0;
+}
+
+int net_stream_write(struct net_stream *s, char *data, size_t len)
+{
+    if (!s->wsi)
+        return -EPIPE;
+    if (lws_partial_buffered(s->wsi))
+        return -ENOBUFS;
+    int n = lws_write(s->wsi, (unsigned char *)data, len, LWS_WRITE_RAW);
+    return n < 0 ? -EPIPE : 0;
+}
+
+void net_stream_want_write(struct net_stream *s)
+{
+    lws_callback_on_writable(s->wsi);
+}
+
+void net_stream_close(struct net_stream *s)
+{
+    lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+}
+
+bool net_stream_is_ready(const struct net_stream *s)
+{
+    return !s->is_tls || SSL_is_init_finished(lws_get_ssl(s->wsi));
+}
+
+void net_stream_shutdown(struct net_stream *s)
+{
+    if (!lws_partial_buffered(s->wsi))
+        shutdown(lws_get_socket_fd(s->wsi), SHUT_WR);
+}
+
+void net_stream_close_all(struct net_loop *loop)
+{
+    while (loop->first_stream)
+        net_stream_close(loop->first_stream);
+}

@@ -1,0 +1,333 @@
+/* A REGISTER from its AOR to its answer (RFC 3261 10.3). Each step that may have to wait is the last
+ * thing that its function does. */
+#include "registrar_internal.h"
+#include <aorta/log.h>
+#include <aorta/nat.h>
+#include <errno.h>
+
+/* What a client may have us keep, by what real ones send times four and more. */
+enum {
+    MAX_AOR_BYTES = 512,
+    MAX_CONTACT_BYTES = 2048,
+    MAX_INSTANCE_BYTES = 256,
+    MAX_CALL_ID_BYTES = 512,
+    MAX_PATH_BYTES = 4096,
+    MAX_USER_AGENT_BYTES = 128, /* cut there: it is only for people to read */
+};
+
+/* JsSIP and SIP.js take no notice of Retry-After; others wait this long. */
+#define RETRY_AFTER STR("5")
+
+static void refuse_invalid(struct transaction *txn, int status, const char *reason)
+{
+    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    LOG_DEBUG("register refused", LOG_NUM("status", status), LOG_TEXT("why", reason),
+              LOG_STR("aor", txn->aor));
+    txn_reply(txn, status, reason);
+}
+
+static void refuse(struct transaction *txn, const char *cause)
+{
+    struct registrar *r = txn->r;
+    metrics_add(r->deps.metrics, METRIC_REFUSED);
+    if (ratelimit_take(&r->refusal_log, txn->now_ms)) {
+        char text[NET_ADDRESS_TEXT];
+        LOG_INFO("register refused", LOG_STR("aor", txn->aor), LOG_TEXT("why", cause),
+                 LOG_STR("source", net_address_host_port(&txn->source.remote, text)),
+                 LOG_STR("call_id", txn->request.call_id));
+    }
+    txn_reply(txn, 403, "Forbidden");
+}
+
+static void refuse_unavailable(struct transaction *txn, const char *cause)
+{
+    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor));
+    txn_reply_with(txn, 503, sip_reason(503), "Retry-After", RETRY_AFTER);
+}
+
+static void challenge(struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    metrics_add(r->deps.metrics, METRIC_CHALLENGED);
+    struct buf b = txn_reply_begin(txn, 401, sip_reason(401));
+    auth_put_challenges(r->deps.auth, &b, r->deps.worker, &txn->auth,
+                        txn->verdict.verdict == AUTH_STALE);
+    txn_reply_send(txn, &b);
+}
+
+/* ---- The 200 ------------------------------------------------------------------------------- */
+
+/* Browser libraries find their own contact by URI user and instance, and take the expires parameter
+ * only: both must be there, the first byte for byte (RFC 3261 10.3 step 8). */
+static void put_contact(struct buf *b, const struct binding *binding, uint64_t now_ms)
+{
+    uint64_t left_ms = binding->expires_ms > now_ms ? binding->expires_ms - now_ms : 0;
+    buf_put_text(b, "Contact: <");
+    buf_put_str(b, binding->contact);
+    buf_put_text(b, ">;expires=");
+    buf_put_u64(b, (left_ms + 999) / 1000);
+    if (binding->q_milli >= 0)
+        buf_printf(b, ";q=%d.%03d", binding->q_milli / 1000, binding->q_milli % 1000);
+    if (binding->instance.len > 0) {
+        buf_put_text(b, ";+sip.instance=");
+        buf_put_str(b, binding->instance);
+    }
+    if (binding->reg_id > 0) {
+        buf_put_text(b, ";reg-id=");
+        buf_put_u64(b, binding->reg_id);
+    }
+    buf_put_text(b, "\r\n");
+}
+
+static bool is_outbound_used(const struct store_outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->own_count; i++)
+        if (outcome->bindings[i].is_outbound)
+            return true;
+    return false;
+}
+
+static void put_date(struct buf *b, uint64_t now_ms)
+{
+    buf_put_text(b, "Date: ");
+    sip_put_date(b, now_ms);
+    buf_put_text(b, "\r\n");
+}
+
+static void reply_granted(struct transaction *txn, const struct store_outcome *outcome)
+{
+    struct buf b = txn_reply_begin(txn, 200, "OK");
+    for (size_t i = 0; i < outcome->count; i++)
+        put_contact(&b, &outcome->bindings[i], txn->now_ms);
+    for (size_t i = 0; i < txn->request.path_count; i++)
+        sip_reply_header(&b, "Path", txn->request.paths[i]); /* RFC 3327 5.3 */
+    if (is_outbound_used(outcome))
+        sip_reply_header(&b, "Require", STR("outbound")); /* RFC 5626 6 */
+    sip_reply_header(&b, "Supported", STR("path, outbound"));
+    put_date(&b, txn->now_ms);
+    txn_reply_send(txn, &b);
+}
+
+static void log_granted(const struct transaction *txn, const struct store_outcome *outcome)
+{
+    LOG_DEBUG("register granted", LOG_STR("aor", txn->aor),
+              LOG_STR("call_id", txn->request.call_id), LOG_NUM("own", outcome->own_count),
+              LOG_NUM("bindings", outcome->count));
+}
+
+static bool is_flow_gone(const struct transaction *txn)
+{
+    return transport_kind_is_stream(txn->source.kind) &&
+           !transport_is_open(txn->r->deps.transport, txn->source.conn);
+}
+
+/* The connection closed while others were asked: what was stored for it must not stay. */
+static void close_flow(struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    bool removes = r->deps.config->close_removes & 1u << txn->source.kind;
+    r->deps.store->ops->close_flow(r->deps.store, txn->aor, txn->source.conn, removes);
+}
+
+static void on_granted(struct transaction *txn, const struct store_outcome *outcome)
+{
+    bool is_cached = txn->verdict.verdict != AUTH_OK;
+    metrics_add(txn->r->deps.metrics, METRIC_GRANTED);
+    if (is_cached)
+        metrics_add(txn->r->deps.metrics, METRIC_GRANTED_CACHED);
+    log_granted(txn, outcome);
+    if (is_flow_gone(txn))
+        close_flow(txn);
+    else
+        transport_set_authenticated(txn->r->deps.transport, txn->source.conn);
+    reply_granted(txn, outcome);
+}
+
+static void on_applied(void *arg, const struct store_outcome *outcome)
+{
+    struct transaction *txn = arg;
+    if (outcome->error < 0) {
+        refuse_unavailable(txn, "the store did not take it");
+        return;
+    }
+    switch (outcome->verdict) {
+    case BINDING_OK:
+        on_granted(txn, outcome);
+        return;
+    case BINDING_NEEDS_AUTH:
+        challenge(txn);
+        return;
+    case BINDING_INTERVAL_BRIEF: {
+        char text[16];
+        struct buf number;
+        buf_init_fixed(&number, text, sizeof text);
+        buf_put_u64(&number, outcome->min_expires_s);
+        metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+        txn_reply_with(txn, 423, sip_reason(423), "Min-Expires", buf_str(&number));
+        return;
+    }
+    case BINDING_OUT_OF_ORDER:
+        refuse_invalid(txn, 500, "CSeq not above the one of the binding");
+        return;
+    case BINDING_BAD_WILDCARD:
+        refuse_invalid(txn, 400, "Contact wildcard needs Expires 0 and no other contact");
+        return;
+    case BINDING_TOO_MANY:
+        refuse(txn, "more contacts than registrar.maxContacts");
+        return;
+    case BINDING_NO_OUTBOUND_PATH:
+        refuse_invalid(txn, 439, sip_reason(439));
+        return;
+    }
+}
+
+/* ---- To the store -------------------------------------------------------------------------- */
+
+static bool is_behind_nat(const struct transaction *txn)
+{
+    const struct config *config = txn->r->deps.config;
+    return config->nat_transports & 1u << txn->source.kind &&
+           nat_is_behind(&txn->request, &txn->source.remote);
+}
+
+/* Lists the AOR at its connection, before anything is stored for it. */
+static int bind_flow(struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    void **list = transport_user(r->deps.transport, txn->source.conn);
+    return list ? flow_add(r->flows, list, txn->source.conn, txn->aor) : -ENOTCONN;
+}
+
+static void apply(struct transaction *txn, uint64_t authenticated_ms)
+{
+    struct store *store = txn->r->deps.store;
+    struct binding_request request = {
+        .aor = txn->aor,
+        .sip = &txn->request,
+        .protocol = txn->source.kind,
+        .source = txn->source.remote,
+        .conn = txn->source.conn,
+        .is_nat = is_behind_nat(txn),
+        .authenticated_ms = authenticated_ms,
+        .expires_limit_s = txn->verdict.expires_limit_s,
+        .config = txn->r->deps.config,
+        .now_ms = txn->now_ms,
+    };
+    store->ops->apply(store, &request, &txn->arena, on_applied, txn);
+}
+
+/* Without credentials that count there is still the refresh that changes nothing (SPEC 3.5). */
+static bool may_be_cached_refresh(const struct transaction *txn)
+{
+    return txn->r->deps.config->refresh_cache && txn->request.contact_count > 0;
+}
+
+static void on_checked(void *arg, const struct auth_result *result)
+{
+    struct transaction *txn = arg;
+    txn->verdict = *result;
+    switch (result->verdict) {
+    case AUTH_OK:
+        if (transport_kind_is_stream(txn->source.kind) && bind_flow(txn) < 0)
+            refuse_unavailable(txn, "the connection is gone, or no memory");
+        else
+            apply(txn, txn->now_ms);
+        return;
+    case AUTH_CHALLENGE:
+    case AUTH_STALE:
+        if (may_be_cached_refresh(txn))
+            apply(txn, 0);
+        else
+            challenge(txn);
+        return;
+    case AUTH_REFUSED:
+        refuse(txn, result->cause);
+        return;
+    case AUTH_MALFORMED:
+        refuse_invalid(txn, 400, "Bad Authorization header");
+        return;
+    case AUTH_UNAVAILABLE:
+        refuse_unavailable(txn, result->cause);
+        return;
+    }
+}
+
+/* ---- Before anybody is asked --------------------------------------------------------------- */
+
+static size_t path_bytes(const struct sip_request *request)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < request->path_count; i++)
+        sum += request->paths[i].len + 2;
+    return sum;
+}
+
+static const char *find_too_long(const struct sip_request *request)
+{
+    if (request->call_id.len > MAX_CALL_ID_BYTES)
+        return "Call-ID too long";
+    if (path_bytes(request) > MAX_PATH_BYTES)
+        return "Path too long";
+    for (size_t i = 0; i < request->contact_count; i++) {
+        if (request->contacts[i].uri.text.len > MAX_CONTACT_BYTES)
+            return "Contact URI too long";
+        if (request->contacts[i].instance.len > MAX_INSTANCE_BYTES)
+            return "Contact instance too long";
+    }
+    return NULL;
+}
+
+static int read_aor(struct transaction *txn)
+{
+    char *memory = arena_alloc(&txn->arena, MAX_AOR_BYTES);
+    if (!memory)
+        return -ENOMEM;
+    struct buf b;
+    buf_init_fixed(&b, memory, MAX_AOR_BYTES);
+    int rc = sip_uri_write_aor(&txn->request.to_uri, &b);
+    if (rc == 0)
+        rc = b.error;
+    if (rc < 0)
+        return rc;
+    txn->aor = buf_str(&b);
+    size_t at = str_find(txn->aor, '@'); /* the user's own '@' would be an escape */
+    txn->realm = str_slice(txn->aor, at + 1, txn->aor.len);
+    return 0;
+}
+
+static void authenticate(struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    txn->auth = (struct auth_request){
+        .sip = &txn->request,
+        .aor = txn->aor,
+        .realm = txn->realm,
+        .protocol = txn->source.kind,
+        .conn = txn->source.conn,
+        .source = txn->source.remote,
+        .own_hosts = r->deps.own_hosts,
+        .own_host_count = r->deps.own_host_count,
+        .now_ms = txn->now_ms,
+    };
+    auth_check(r->deps.auth, &txn->auth, &txn->arena, on_checked, txn);
+}
+
+void register_begin(struct transaction *txn)
+{
+    metrics_add(txn->r->deps.metrics, METRIC_REGISTERS);
+    txn->aor = STR_NONE;
+    const char *too_long = find_too_long(&txn->request);
+    if (too_long) {
+        refuse_invalid(txn, 400, too_long);
+        return;
+    }
+    int rc = read_aor(txn);
+    if (rc < 0) {
+        refuse_invalid(txn, 400, rc == -EINVAL ? "Missing user in To URI" : "To URI too long");
+        return;
+    }
+    if (txn->request.user_agent.len > MAX_USER_AGENT_BYTES)
+        txn->request.user_agent.len = MAX_USER_AGENT_BYTES;
+    authenticate(txn);
+}

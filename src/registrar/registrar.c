@@ -1,0 +1,320 @@
+#include "registrar_internal.h"
+#include <aorta/clock.h>
+#include <aorta/log.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    REPLY_CACHE_BYTES = 32 << 20,
+    REPLY_BYTES = 256 << 10,
+    ARENA_BYTES = 16 << 10,   /* first chunk: a usual REGISTER with all its parts */
+    ARENA_MAX_BYTES = 8 << 20, /* the largest message, parsed into its smallest parts */
+    SIP_PORT = 5060,
+    REFUSALS_LOGGED_PER_S = 10,
+};
+
+#define ALLOWED_METHODS STR("REGISTER, OPTIONS")
+#define SUPPORTED_EXTENSIONS STR("path, outbound")
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+struct registrar *registrar_new(const struct registrar_deps *deps)
+{
+    struct registrar *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->deps = *deps;
+    r->replies = reply_cache_new(REPLY_CACHE_BYTES);
+    r->flows = flow_set_new();
+    r->reply_memory = malloc(TRANSPORT_HEADROOM + REPLY_BYTES);
+    ratelimit_init(&r->refusal_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
+    if (!r->replies || !r->flows || !r->reply_memory) {
+        registrar_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void registrar_free(struct registrar *r)
+{
+    if (!r)
+        return;
+    for (struct transaction *txn = r->free_transactions, *next; txn; txn = next) {
+        next = txn->next_free;
+        arena_fini(&txn->arena);
+        free(txn);
+    }
+    reply_cache_free(r->replies);
+    flow_set_free(r->flows);
+    free(r->reply_memory);
+    free(r);
+}
+
+static struct transaction *txn_begin(struct registrar *r, const struct sip_source *source)
+{
+    struct transaction *txn = r->free_transactions;
+    if (txn) {
+        r->free_transactions = txn->next_free;
+    } else {
+        txn = malloc(sizeof *txn);
+        if (!txn)
+            return NULL;
+        if (arena_init(&txn->arena, ARENA_BYTES, ARENA_MAX_BYTES) < 0) {
+            free(txn);
+            return NULL;
+        }
+    }
+    txn->r = r;
+    txn->source = *source;
+    txn->reply_key = 0;
+    txn->now_ms = clock_now_ms();
+    return txn;
+}
+
+void txn_end(struct transaction *txn)
+{
+    arena_reset(&txn->arena);
+    txn->next_free = txn->r->free_transactions;
+    txn->r->free_transactions = txn;
+}
+
+/* ---- Answers ------------------------------------------------------------------------------- */
+
+/* RFC 3261 8.2.6.2: the same request gets the same tag, even if we forgot that it came before. */
+static struct str make_to_tag(const struct transaction *txn, char memory[16])
+{
+    const struct sip_request *request = &txn->request;
+    uint64_t hash = str_hash(request->call_id) ^ str_hash(request->cseq_text) * 3;
+    if (request->via_count > 0)
+        hash ^= str_hash(request->via[0].branch) * 5;
+    struct buf b;
+    buf_init_fixed(&b, memory, 16);
+    buf_put_hex(&b, (const uint8_t *)&hash, sizeof hash);
+    return buf_str(&b);
+}
+
+struct buf txn_reply_begin(struct transaction *txn, int status, const char *reason)
+{
+    char tag[16];
+    struct sip_reply_context ctx = {.request = &txn->request,
+                                    .source = &txn->source.remote,
+                                    .to_tag = make_to_tag(txn, tag)};
+    struct buf b;
+    buf_init_fixed(&b, txn->r->reply_memory + TRANSPORT_HEADROOM, REPLY_BYTES);
+    sip_reply_begin(&b, &ctx, status, reason);
+    return b;
+}
+
+/* Over UDP an answer goes to the address that the request came from; to its port with rport
+ * (RFC 3581 4), else to the port that the client named in Via (RFC 3261 18.2.2). */
+static struct net_address reply_destination(const struct transaction *txn)
+{
+    struct net_address to = txn->source.remote;
+    const struct sip_via *via = &txn->request.via[0];
+    if (txn->request.via_count == 0 || via->has_rport)
+        return to;
+    uint16_t port = htons(via->port ? via->port : SIP_PORT);
+    if (to.any.sa_family == AF_INET6)
+        to.v6.sin6_port = port;
+    else
+        to.v4.sin_port = port;
+    return to;
+}
+
+void txn_reply_send(struct transaction *txn, struct buf *reply)
+{
+    struct registrar *r = txn->r;
+    sip_reply_end(reply);
+    if (reply->error) {
+        LOG_WARN("answer too long", LOG_STR("call_id", txn->request.call_id));
+        txn_end(txn);
+        return;
+    }
+    struct net_address to = reply_destination(txn);
+    if (txn->source.kind == TRANSPORT_UDP)
+        reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply));
+    int rc = transport_send(r->deps.transport, &txn->source, &to, reply->data, reply->len);
+    if (rc < 0)
+        LOG_DEBUG("answer not sent", LOG_NUM("error", rc));
+    txn_end(txn);
+}
+
+void txn_reply(struct transaction *txn, int status, const char *reason)
+{
+    struct buf b = txn_reply_begin(txn, status, reason);
+    txn_reply_send(txn, &b);
+}
+
+void txn_reply_with(struct transaction *txn, int status, const char *reason, const char *header,
+                    struct str value)
+{
+    struct buf b = txn_reply_begin(txn, status, reason);
+    sip_reply_header(&b, header, value);
+    txn_reply_send(txn, &b);
+}
+
+/* ---- Methods ------------------------------------------------------------------------------- */
+
+static void serve_options(struct transaction *txn)
+{
+    struct buf b = txn_reply_begin(txn, 200, "OK");
+    sip_reply_header(&b, "Allow", ALLOWED_METHODS);
+    sip_reply_header(&b, "Accept", STR("application/sdp"));
+    sip_reply_header(&b, "Supported", SUPPORTED_EXTENSIONS);
+    txn_reply_send(txn, &b);
+}
+
+/* RFC 3261 17.1.1.3: an ACK is never answered. */
+static void serve_ack(struct transaction *txn)
+{
+    txn_end(txn);
+}
+
+/* RFC 3261 9.2: all that we serve is answered at once, so there is never anything to cancel. */
+static void serve_cancel(struct transaction *txn)
+{
+    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    txn_reply(txn, 481, sip_reason(481));
+}
+
+static void serve_other(struct transaction *txn)
+{
+    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    txn_reply_with(txn, 405, sip_reason(405), "Allow", ALLOWED_METHODS);
+}
+
+static const struct {
+    void (*serve)(struct transaction *txn);
+    bool heeds_require; /* RFC 3261 8.2.2.3: neither ACK nor CANCEL may be refused for Require */
+} methods[] = {
+    [SIP_METHOD_REGISTER] = {register_begin, true },
+    [SIP_METHOD_OPTIONS] = {serve_options,  true },
+    [SIP_METHOD_ACK] = {serve_ack,      false},
+    [SIP_METHOD_CANCEL] = {serve_cancel,   false},
+    [SIP_METHOD_OTHER] = {serve_other,    false},
+};
+
+static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
+{
+    if (fault->status == 0) {
+        metrics_add(txn->r->deps.metrics, METRIC_DROPPED);
+        LOG_DEBUG("message dropped", LOG_TEXT("why", fault->reason));
+        txn_end(txn);
+        return;
+    }
+    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    LOG_DEBUG("message refused", LOG_NUM("status", fault->status), LOG_TEXT("why", fault->reason),
+              LOG_STR("call_id", txn->request.call_id));
+    txn_reply(txn, fault->status, fault->reason);
+}
+
+static void serve(struct transaction *txn, struct str message)
+{
+    struct str copy = arena_copy(&txn->arena, message);
+    if (!copy.ptr) {
+        txn_end(txn);
+        return;
+    }
+    struct sip_fault fault;
+    if (!sip_parse(copy, &txn->arena, &txn->request, &fault)) {
+        serve_fault(txn, &fault);
+        return;
+    }
+    LOG_TRACE("request", LOG_STR("method", txn->request.method_text),
+              LOG_STR("call_id", txn->request.call_id), LOG_NUM("cseq", txn->request.cseq));
+    if (methods[txn->request.method].heeds_require && txn->request.unsupported.len > 0) {
+        metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+        txn_reply_with(txn, 420, sip_reason(420), "Unsupported", txn->request.unsupported);
+        return;
+    }
+    methods[txn->request.method].serve(txn);
+}
+
+/* ---- What the transport calls -------------------------------------------------------------- */
+
+static bool answer_retransmission(struct registrar *r, const struct sip_source *source,
+                                  uint64_t key)
+{
+    struct net_address to;
+    struct str reply;
+    if (!reply_cache_find(r->replies, key, clock_now_ms(), &to, &reply))
+        return false;
+    metrics_add(r->deps.metrics, METRIC_RETRANSMISSIONS);
+    memcpy(r->reply_memory + TRANSPORT_HEADROOM, reply.ptr, reply.len);
+    transport_send(r->deps.transport, source, &to, r->reply_memory + TRANSPORT_HEADROOM, reply.len);
+    return true;
+}
+
+void registrar_on_message(void *arg, const struct sip_source *source, struct str message)
+{
+    struct registrar *r = arg;
+    metrics_add(r->deps.metrics, METRIC_MESSAGES);
+    uint64_t key = 0;
+    if (source->kind == TRANSPORT_UDP) {
+        key = reply_cache_key(&source->remote, message);
+        if (answer_retransmission(r, source, key))
+            return;
+    }
+    struct transaction *txn = txn_begin(r, source);
+    if (!txn)
+        return; /* out of memory; the client will ask again */
+    txn->reply_key = key;
+    serve(txn, message);
+}
+
+void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status)
+{
+    struct registrar *r = arg;
+    metrics_add(r->deps.metrics, METRIC_MESSAGES);
+    struct transaction *txn = txn_begin(r, source);
+    if (!txn)
+        return;
+    struct str copy = arena_copy(&txn->arena, head);
+    struct sip_fault fault = {0, "out of memory"};
+    bool is_parsed = copy.ptr && sip_parse(copy, &txn->arena, &txn->request, &fault);
+    if (is_parsed || fault.status != 0)
+        fault = (struct sip_fault){status, status == 513 ? sip_reason(513)
+                                                         : "Missing or bad Content-Length header"};
+    serve_fault(txn, &fault);
+}
+
+struct close_context {
+    struct registrar *r;
+    conn_id conn;
+    bool removes;
+};
+
+static void close_one_aor(void *arg, struct str aor)
+{
+    const struct close_context *ctx = arg;
+    struct store *store = ctx->r->deps.store;
+    store->ops->close_flow(store, aor, ctx->conn, ctx->removes);
+}
+
+void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user)
+{
+    struct registrar *r = arg;
+    struct close_context ctx = {r, conn, r->deps.config->close_removes & 1u << kind};
+    flow_each(user, close_one_aor, &ctx);
+    flow_drop(r->flows, user);
+}
+
+struct use_context {
+    struct registrar *r;
+    conn_id conn;
+    bool is_in_use;
+};
+
+static void ask_one_aor(void *arg, struct str aor)
+{
+    struct use_context *ctx = arg;
+    struct store *store = ctx->r->deps.store;
+    ctx->is_in_use = ctx->is_in_use || store->ops->has_flow(store, aor, ctx->conn);
+}
+
+bool registrar_is_in_use(void *arg, conn_id conn, void *user)
+{
+    struct use_context ctx = {arg, conn, false};
+    flow_each(user, ask_one_aor, &ctx);
+    return ctx.is_in_use;
+}

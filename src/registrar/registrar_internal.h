@@ -1,0 +1,52 @@
+/* registrar_internal.h - a request on its way through the registrar. */
+#ifndef AORTA_REGISTRAR_INTERNAL_H
+#define AORTA_REGISTRAR_INTERNAL_H
+#include "flow.h"
+#include "reply_cache.h"
+#include <aorta/arena.h>
+#include <aorta/ratelimit.h>
+#include <aorta/registrar.h>
+
+struct registrar {
+    struct registrar_deps deps;
+    struct reply_cache *replies;
+    struct flow_set *flows;
+    struct transaction *free_transactions;
+    struct ratelimit refusal_log; /* a stranger can cause these lines */
+    char *reply_memory; /* headroom and one answer; a worker writes one at a time */
+};
+
+/* One request from its arrival to its answer: it may have to wait for others in between, so it
+ * owns copies of all that it needs. Taken from a pool, given back by its one exit, txn_end(). */
+struct transaction {
+    struct registrar *r;
+    struct transaction *next_free;
+    struct arena arena;       /* message, parsed parts, scratch */
+    struct sip_source source;
+    uint64_t reply_key;       /* UDP: for the retransmissions */
+    uint64_t now_ms;          /* when the message came */
+    struct sip_request request;
+    struct str aor, realm;
+    struct auth_request auth;
+    struct auth_result verdict;
+};
+
+/* ---- registrar.c --------------------------------------------------------------------------- */
+
+/* The answer under construction: status line and the copied headers are in it. */
+struct buf txn_reply_begin(struct transaction *txn, int status, const char *reason);
+/* Completes and sends the answer, remembers it for retransmissions, ends the transaction. */
+void txn_reply_send(struct transaction *txn, struct buf *reply);
+/* An answer without headers of its own. */
+void txn_reply(struct transaction *txn, int status, const char *reason);
+/* An answer with one header of its own. */
+void txn_reply_with(struct transaction *txn, int status, const char *reason, const char *header,
+                    struct str value);
+/* No answer. */
+void txn_end(struct transaction *txn);
+
+/* ---- register_txn.c ------------------------------------------------------------------------ */
+
+/* Serves a REGISTER: to authentication, to the store, to the answer. */
+void register_begin(struct transaction *txn);
+#endif

@@ -1,0 +1,62 @@
+/* Shared by the readers of a message: its first fault, and finding its header lines. */
+#include "sip_internal.h"
+
+void sip_refuse_with(struct sip_reader *r, int status, const char *reason)
+{
+    if (!r->fault.reason)
+        r->fault = (struct sip_fault){status, reason};
+}
+
+void sip_refuse(struct sip_reader *r, const char *reason)
+{
+    sip_refuse_with(r, 400, reason);
+}
+
+void sip_refuse_for_memory(struct sip_reader *r)
+{
+    sip_refuse_with(r, 500, "Out of memory for this request");
+}
+
+bool sip_has_fault(const struct sip_reader *r)
+{
+    return r->fault.reason != NULL;
+}
+
+void sip_check_uri(struct sip_reader *r, enum sip_uri_error error, const char *bad_syntax)
+{
+    if (error == SIP_URI_BAD_SCHEME)
+        sip_refuse_with(r, 416, "Unsupported URI Scheme");
+    else if (error)
+        sip_refuse(r, bad_syntax);
+}
+
+const struct sip_line *sip_next_line(const struct sip_reader *r, enum sip_header header, size_t *at)
+{
+    while (*at < r->lines.count) {
+        const struct sip_line *line = &r->lines.line[(*at)++];
+        if (line->header == header)
+            return line;
+    }
+    return NULL;
+}
+
+const struct sip_line *sip_single_line(struct sip_reader *r, enum sip_header header,
+                                       const char *duplicate_reason)
+{
+    size_t at = 0;
+    const struct sip_line *line = sip_next_line(r, header, &at);
+    if (line && sip_next_line(r, header, &at))
+        sip_refuse(r, duplicate_reason);
+    return line;
+}
+
+bool sip_read_value(const struct sip_reader *r, struct sip_values *values, struct str *value)
+{
+    while (!sip_next_value(&values->rest, value)) {
+        const struct sip_line *line = sip_next_line(r, values->header, &values->at);
+        if (!line)
+            return false;
+        values->rest = line->value.ptr ? line->value : STR("");
+    }
+    return true;
+}

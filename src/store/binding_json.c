@@ -1,0 +1,101 @@
+#include <aorta/binding_json.h>
+
+static void put_member(struct buf *b, const char *name, struct str value)
+{
+    buf_printf(b, ",\"%s\":", name);
+    buf_put_json(b, value);
+}
+
+/* End of the Path value that starts at `from`: the comma between two stands outside of <> and "". */
+static size_t path_end(struct str path, size_t from)
+{
+    bool is_quoted = false, is_bracketed = false;
+    size_t i = from;
+    for (; i < path.len; i++) {
+        char c = path.ptr[i];
+        if (is_quoted && c == '\\')
+            i++;
+        else if (c == '"' && !is_bracketed)
+            is_quoted = !is_quoted;
+        else if (!is_quoted && (c == '<' || c == '>'))
+            is_bracketed = c == '<';
+        else if (c == ',' && !is_quoted && !is_bracketed)
+            break;
+    }
+    return i < path.len ? i : path.len;
+}
+
+static void put_path(struct buf *b, struct str path)
+{
+    buf_put_text(b, ",\"path\":[");
+    for (size_t from = 0; from < path.len;) {
+        size_t end = path_end(path, from);
+        if (from > 0)
+            buf_put_char(b, ',');
+        buf_put_json(b, str_trim(str_slice(path, from, end)));
+        from = end + 1;
+    }
+    buf_put_char(b, ']');
+}
+
+static void put_q(struct buf *b, int32_t q_milli)
+{
+    int32_t q = q_milli < 0 ? 1000 : q_milli; /* none given counts as the highest */
+    buf_printf(b, ",\"q\":%d.%03d", q / 1000, q % 1000);
+}
+
+/* The name that the log prints as conn=. */
+static void put_flow(struct buf *b, conn_id conn)
+{
+    if (conn == 0)
+        buf_put_text(b, ",\"flow\":null");
+    else
+        buf_printf(b, ",\"flow\":\"%x.%x.%x\"", (unsigned)(conn >> 56),
+                   (unsigned)(conn >> 32) & 0xffffff, (unsigned)conn);
+}
+
+static void put_proxy(struct buf *b, const struct net_address *source)
+{
+    char text[NET_ADDRESS_TEXT];
+    buf_put_text(b, ",\"proxy\":\"sip:");
+    buf_put_str(b, net_address_host_port(source, text));
+    buf_put_char(b, '"');
+}
+
+static void put_instance(struct buf *b, struct str instance)
+{
+    if (instance.len < 2) {
+        buf_put_text(b, ",\"instance\":null");
+        return;
+    }
+    put_member(b, "instance", str_slice(instance, 1, instance.len - 1)); /* without quotes */
+}
+
+void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
+                      const struct binding_json_context *ctx)
+{
+    uint64_t now_ms = ctx->now_ms;
+    uint64_t left_ms = binding->expires_ms > now_ms ? binding->expires_ms - now_ms : 0;
+    buf_put_text(b, "{\"aor\":");
+    buf_put_json(b, aor);
+    put_member(b, "contact", binding->contact);
+    put_member(b, "protocol", str_from(transport_kind_name(binding->protocol)));
+    put_proxy(b, &binding->source);
+    put_member(b, "sbcAddress", ctx->sbc_address);
+    buf_printf(b, ",\"expiresIn\":%llu,\"expiryTime\":%llu",
+               (unsigned long long)(left_ms + 999) / 1000, (unsigned long long)binding->expires_ms);
+    put_q(b, binding->q_milli);
+    put_member(b, "callId", binding->call_id);
+    buf_printf(b, ",\"cseq\":%u", binding->cseq);
+    put_instance(b, binding->instance);
+    if (binding->reg_id > 0)
+        buf_printf(b, ",\"regId\":%u", binding->reg_id);
+    else
+        buf_put_text(b, ",\"regId\":null");
+    put_path(b, binding->path);
+    put_member(b, "userAgent", binding->user_agent);
+    buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
+    put_member(b, "node", ctx->node);
+    put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
+    buf_put_text(b, ",\"grant\":null}");
+}

@@ -1,0 +1,9 @@
+/* conn_limit.h - limits.connections and limits.connectionsPerIp, over all workers. Any thread. */
+#ifndef AORTA_CONN_LIMIT_H
+#define AORTA_CONN_LIMIT_H
+#include <aorta/transport.h>
+
+/* False when one of the limits is reached; else to be given back when the connection ends. */
+bool conn_limit_take(struct conn_limit *limit, const struct net_address *remote);
+void conn_limit_give(struct conn_limit *limit, const struct net_address *remote);
+#endif

@@ -1,0 +1,102 @@
+/* transport_internal.h - connections, as the files of src/transport share them. */
+#ifndef AORTA_TRANSPORT_INTERNAL_H
+#define AORTA_TRANSPORT_INTERNAL_H
+#include "http_head.h"
+#include "ws_frame.h"
+#include <aorta/timer_wheel.h>
+#include <aorta/transport.h>
+
+/* What a connection speaks. Each phase has its reader in a file of its own. */
+enum conn_phase {
+    CONN_STREAM, /* SIP over TCP or TLS (stream_conn.c); over TLS also the handshake */
+    CONN_HTTP,   /* on ws and wss ports, until the upgrade (http_conn.c) */
+    CONN_WS,     /* SIP over WebSocket (ws_conn.c) */
+    CONN_LINGER, /* our last word is said; bytes are thrown away until the peer closes */
+};
+
+struct conn {
+    conn_id id;
+    enum transport_kind kind;
+    enum conn_phase phase;
+    bool is_admin;
+    bool is_counted;       /* in metrics as a SIP connection */
+    bool is_in_event;      /* a stream event of this connection is on the stack */
+    bool is_doomed;        /* to be closed when that event returns */
+    bool has_sip;          /* a SIP message has come */
+    bool is_authenticated;
+    bool closes_after_body; /* HTTP: no keep-alive */
+    uint8_t pings;         /* sent since the peer was last heard */
+    struct transport *t;
+    struct net_stream *stream;
+    struct net_address remote;
+    uint64_t opened_ms;    /* since the handshake or upgrade: the start of its deadlines */
+    uint64_t heard_ms;
+    struct timer timer;    /* the next deadline or ping */
+    void *user;
+    struct buf input;      /* what is not whole yet; empty for an idle connection */
+    struct buf *message;   /* WebSocket: fragments so far; NULL outside a fragmented message */
+    bool message_is_text;
+    struct str body;       /* HTTP: what is left of a file to send */
+};
+
+struct conn_slot {
+    struct conn *conn;
+    uint32_t generation;
+    uint32_t next_free;
+};
+
+struct transport_udp {
+    struct transport *t;
+    struct net_udp *socket;
+    uint32_t index;
+};
+
+struct transport_listener {
+    struct transport *t;
+    struct net_listener *socket;
+    enum transport_kind kind;
+    bool is_admin;
+};
+
+struct transport {
+    struct transport_deps deps;
+    struct transport_events events;
+    uint64_t now_ms; /* of the last tick: good enough for deadlines */
+    struct timer_wheel wheel;
+    struct conn_slot *slots; /* [0] is not used, so that no conn_id is 0 */
+    uint32_t slot_count, free_slot;
+    struct transport_udp udp[64];
+    size_t udp_count;
+    struct transport_listener listener[65];
+    size_t listener_count;
+    bool is_draining;
+};
+
+/* ---- transport.c --------------------------------------------------------------------------- */
+
+/* Says goodbye to the user of this connection (once) and closes it, now or when its event returns.
+ * `conn` may be gone afterwards, unless it is in its own event. */
+void conn_close(struct conn *c);
+/* As conn_close(), but lets the peer read what was written: FIN, and reset only after a while. */
+void conn_linger(struct conn *c);
+/* Writes; closes the connection when it is broken or its peer does not read. */
+int conn_write(struct conn *c, char *data, size_t len);
+void conn_deliver(struct conn *c, struct str message);
+/* The source of messages from this connection. */
+struct sip_source conn_source(const struct conn *c);
+/* From here on it counts as a SIP connection: deadlines start. */
+void conn_begin_sip(struct conn *c, enum conn_phase phase);
+bool conn_is_sip(const struct conn *c);
+void conn_set_timer(struct conn *c, uint64_t due_ms);
+
+/* ---- One reader for each phase: how many bytes of `data` are used up; the rest is kept ------ */
+
+size_t stream_conn_read(struct conn *c, char *data, size_t len);
+size_t http_conn_read(struct conn *c, char *data, size_t len);
+bool http_conn_writable(struct conn *c);
+size_t ws_conn_read(struct conn *c, char *data, size_t len);
+/* Sends a close frame and lingers. */
+void ws_conn_close(struct conn *c, uint16_t code);
+int ws_conn_send(struct conn *c, enum ws_opcode opcode, char *payload, size_t len);
+void ws_conn_free(struct conn *c);
+#endif

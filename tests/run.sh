@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds release and sanitizer binaries, runs the tests of both.
+#   tests/run.sh [unit|integration|browser]...     without a name: all of them
+# The last line says how many passed and failed; the exit status is 0 when none failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/lib.sh
+
+suites=" ${*:-unit integration browser} "
+for suite in $suites; do
+  case $suite in
+    unit | integration | browser) ;;
+    *)
+      echo "tests/run.sh: no such tests: $suite (unit, integration, browser)" >&2
+      exit 2
+      ;;
+  esac
+done
+
+passed=0
+failed=0
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+wants() {
+  case $suites in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+finish() {
+  echo "$passed passed, $failed failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+  exit
+}
+
+# A step without which nothing further makes sense.
+must() {
+  if ! "$@"; then
+    echo "tests/run.sh: this failed: $*" >&2
+    failed=$((failed + 1))
+    finish
+  fi
+}
+
+# count PASSED FAILED STATUS: a runner that failed without telling which test did counts as one.
+count() {
+  local bad=$2
+  if [ "$3" -ne 0 ] && [ "$bad" -eq 0 ]; then
+    bad=1
+  fi
+  passed=$((passed + $1))
+  failed=$((failed + bad))
+}
+
+# number PATTERN FILE: the first number that follows PATTERN; 0 when there is none.
+number() {
+  local line
+  line=$(grep -m1 -oE "$1[0-9]+" "$2" 2>/dev/null) || line=0
+  echo "${line##*[^0-9]}"
+}
+
+# run_ctest BUILD_FOLDER
+run_ctest() {
+  say "unit tests in $1"
+  local report=$results/ctest.xml status=0
+  ctest --test-dir "$1" --output-on-failure --output-junit "$report" || status=$?
+  local all bad
+  all=$(number 'tests="' "$report")
+  bad=$(number 'failures="' "$report")
+  count $((all - bad)) "$bad" "$status"
+}
+
+# run_node FOLDER: the node tests there, as the environment says.
+run_node() {
+  local report=$results/node.tap status=0
+  (
+    cd "$1"
+    node --test --test-concurrency=1 --test-reporter=spec --test-reporter-destination=stdout \
+      --test-reporter=tap --test-reporter-destination="$report"
+  ) || status=$?
+  count "$(number '^# pass ' "$report")" \
+    $(($(number '^# fail ' "$report") + $(number '^# cancelled ' "$report"))) "$status"
+}
+
+must install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+must cmake --preset release-tests --log-level=WARNING
+must cmake --build build
+if wants unit || wants integration; then
+  must cmake --preset asan --log-level=WARNING
+  must cmake --build build-asan
+fi
+
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+
+if wants unit; then
+  run_ctest build
+  run_ctest build-asan
+fi
+if wants integration; then
+  must npm_packages tests/integration
+  say "integration tests, release build"
+  AORTA_BIN=$PWD/build/aorta run_node tests/integration
+  say "integration tests, sanitizer build"
+  AORTA_BIN=$PWD/build-asan/aorta AORTA_SANITIZED=1 run_node tests/integration
+fi
+if wants browser; then
+  must npm_packages tests/browser
+  say "browser tests"
+  AORTA_BIN=$PWD/build/aorta run_node tests/browser
+fi
+finish

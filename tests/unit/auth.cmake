@@ -1,0 +1,4 @@
+add_unit_test(digest auth)
+add_unit_test(nonce auth)
+add_unit_test(users auth)
+add_unit_test(auth auth)

@@ -1,0 +1,7 @@
+add_unit_test(str base)
+add_unit_test(buf base)
+add_unit_test(arena base)
+add_unit_test(timer_wheel base)
+add_unit_test(log base)
+add_unit_test(net_address base)
+add_unit_test(json_text base)

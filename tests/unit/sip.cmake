@@ -1,0 +1,6 @@
+add_unit_test(sip_uri sip)
+add_unit_test(sip_parse sip)
+target_compile_definitions(test_sip_parse PRIVATE SIP_FILES="${PROJECT_SOURCE_DIR}/tests/sip")
+add_unit_test(sip_frame sip)
+add_unit_test(sip_credentials sip)
+add_unit_test(sip_reply sip)

@@ -1,0 +1,221 @@
+// The softphone: one JsSIP user agent at a time, and its state in words.
+import JsSIP from 'jssip';
+import { headers } from './message.js';
+import { TappedSocket } from './wire.js';
+import { clock, refusal } from './words.js';
+
+const NO_ANSWER_MS = 10_000;
+const GOODBYE_MS = 2_000;
+const EXPIRES_S = 600;
+
+/** The address of record as JsSIP wants it, or null if no SIP URI can be made of it. */
+export function sipUri(user, domain) {
+  try {
+    return JsSIP.URI.parse(new JsSIP.URI('sip', user, domain).toString())?.toString() ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** onState({ name, tone, text }) is called at every change of state, name being one of idle,
+ * connecting, registered, lost, refused and failed; onMessage(direction, text) for every message. */
+export class Phone {
+  #ua = null; /* null unless it connects, is registered or reconnects */
+  #account = null;
+  #state = null;
+  #deadline = null;
+  #validUntil = null;
+  #turn = 0;
+  #instanceId;
+  #onState;
+  #onMessage;
+
+  constructor({ instanceId, onState, onMessage }) {
+    this.#instanceId = instanceId;
+    this.#onState = onState;
+    this.#onMessage = onMessage;
+    this.#setState('idle', 'quiet', 'Not registered');
+  }
+
+  /** account: { server, uri, aor, password }. Takes the place of any registration there is. */
+  async register(account) {
+    const turn = ++this.#turn;
+    this.#setState('connecting', 'busy', 'Connecting…');
+    await this.#hangUp();
+    if (turn === this.#turn)
+      this.#dial(account);
+  }
+
+  async unregister() {
+    const turn = ++this.#turn;
+    await this.#hangUp();
+    if (turn === this.#turn)
+      this.#setState('idle', 'quiet', 'Not registered');
+  }
+
+  /** The page goes away: there is no time for an answer. */
+  leave() {
+    this.#turn++;
+    this.#take()?.stop();
+    this.#setState('idle', 'quiet', 'Not registered');
+  }
+
+  #setState(name, tone, text) {
+    this.#state = name;
+    this.#onState({ name, tone, text });
+  }
+
+  #dial(account) {
+    this.#account = account;
+    this.#validUntil = null;
+    try {
+      this.#ua = this.#createAgent(account);
+    } catch (error) {
+      return this.#fail(error.message); /* JsSIP is stricter than we are */
+    }
+    this.#listen(this.#ua);
+    this.#expectAnswer();
+    this.#ua.start();
+  }
+
+  #createAgent({ server, uri, password }) {
+    const socket = new TappedSocket(server, (direction, text) => this.#hear(direction, text));
+    return new JsSIP.UA({
+      sockets: [socket],
+      uri,
+      password,
+      instance_id: this.#instanceId,
+      register_expires: EXPIRES_S,
+      user_agent: `aorta page, JsSIP ${JsSIP.version}`,
+    });
+  }
+
+  #listen(ua) {
+    let connected = false;
+    /* A user agent that was let go still talks: only the current one is listened to. */
+    const on = (event, react) => ua.on(event, (data) => ua === this.#ua && react(data));
+    on('connected', () => {
+      connected = true;
+      this.#expectAnswer();
+    });
+    on('disconnected', () => this.#disconnected(connected));
+    on('registered', () => this.#registered());
+    on('registrationFailed', (failure) => this.#refused(failure));
+  }
+
+  #hear(direction, text) {
+    this.#onMessage(direction, text);
+    const seconds = direction === 'in' ? this.#grantedSeconds(text) : null;
+    if (seconds === null)
+      return;
+    this.#validUntil = Date.now() + seconds * 1000;
+    /* JsSIP has an event for the first 200 only, none for those of its refreshes. */
+    if (this.#state === 'registered')
+      this.#registered();
+  }
+
+  /* What a 200 to a REGISTER grants to this very tab, or null. */
+  #grantedSeconds(text) {
+    if (!/^SIP\/2\.0 2\d\d /.test(text) || !/ REGISTER$/.test(headers(text, 'CSeq')[0] ?? ''))
+      return null;
+    const contacts = headers(text, 'Contact').flatMap((value) => {
+      const parsed = JsSIP.Grammar.parse(value, 'Contact');
+      return parsed === -1 ? [] : parsed.map((entry) => entry.parsed);
+    });
+    const instance = `"<urn:uuid:${this.#instanceId}>"`;
+    const mine = contacts.find((contact) => contact.getParam('+sip.instance') === instance);
+    const seconds = Number(mine?.getParam('expires') ?? headers(text, 'Expires')[0]);
+    return mine && seconds > 0 ? seconds : null;
+  }
+
+  #registered() {
+    const until = this.#validUntil;
+    this.#setState(
+      'registered',
+      'good',
+      `Registered as ${this.#account.aor}${until ? ` until ${clock(until)}` : ''}`,
+    );
+    if (until)
+      this.#arm(until - Date.now(), () => this.#fail(`the registration ran out at ${clock(until)}`));
+    else
+      this.#disarm();
+  }
+
+  #disconnected(connected) {
+    const { server } = this.#account;
+    if (this.#state === 'registered' || this.#state === 'lost') {
+      this.#disarm();
+      if (this.#state !== 'lost')
+        this.#setState('lost', 'bad', 'Failed: connection lost, reconnecting…');
+    } else if (connected) {
+      this.#fail('the server closed the connection');
+    } else {
+      this.#fail(
+        `no WebSocket connection to ${server} (is the address right, is the certificate accepted?)`,
+      );
+    }
+  }
+
+  #refused({ response, cause }) {
+    if (cause === JsSIP.C.causes.CONNECTION_ERROR)
+      return; /* "disconnected" follows, and knows more */
+    if (!response)
+      this.#fail('no answer from the server');
+    else
+      this.#end('refused', describe(response));
+  }
+
+  #fail(why) {
+    this.#end('failed', `Failed: ${why}`);
+  }
+
+  #end(name, text) {
+    const ua = this.#take();
+    this.#setState(name, 'bad', text);
+    /* Later, because JsSIP is in the middle of telling us. */
+    queueMicrotask(() => drop(ua));
+  }
+
+  #expectAnswer() {
+    this.#arm(NO_ANSWER_MS, () => this.#fail('no answer from the server within 10 seconds'));
+  }
+
+  #arm(ms, react) {
+    this.#disarm();
+    this.#deadline = setTimeout(react, ms);
+  }
+
+  #disarm() {
+    clearTimeout(this.#deadline);
+  }
+
+  #take() {
+    const ua = this.#ua;
+    this.#ua = null;
+    this.#disarm();
+    return ua;
+  }
+
+  /* The registration has to be gone before another of this tab's begins: both have the same instance. */
+  async #hangUp() {
+    const ua = this.#take();
+    if (!ua)
+      return;
+    if (ua.isRegistered()) {
+      const gone = new Promise((resolve) => ua.once('unregistered', resolve));
+      ua.unregister();
+      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, GOODBYE_MS))]);
+    }
+    drop(ua);
+  }
+}
+
+function describe(response) {
+  return refusal(response.status_code, response.reason_phrase, response.getHeader('Retry-After'));
+}
+
+/* stop() alone would keep the connection for two seconds while a request is under way. */
+function drop(ua) {
+  ua?.stop();
+  ua?.transport.disconnect();
+}

@@ -1,0 +1,46 @@
+// Numbers and answers in words.
+
+const UNITS = [
+  ['day', 86400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+];
+
+/** 7500 → "2 hours 5 minutes": the two biggest units that are not nothing. */
+export function duration(seconds) {
+  let rest = Math.max(0, Math.floor(seconds));
+  const parts = [];
+  for (const [name, size] of UNITS) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0)
+      parts.push(`${count} ${name}${count === 1 ? '' : 's'}`);
+    else if (parts.length > 0)
+      break;
+  }
+  return parts.slice(0, 2).join(' ') || '0 seconds';
+}
+
+/** A time of day as 14:05:33. */
+export function clock(ms) {
+  return new Date(ms).toLocaleTimeString('en-GB', { hour12: false });
+}
+
+/** 1234.5 → "1,234.5": at most one decimal. */
+export function amount(value) {
+  return value.toLocaleString('en-US', { maximumFractionDigits: 1 });
+}
+
+const REFUSALS = {
+  401: 'the server did not accept this way of signing in (401 Unauthorized)',
+  403: 'wrong user name or password',
+  404: 'the server does not know this domain or user (404 Not Found)',
+};
+
+/** Why a REGISTER was refused, for people. retryAfter: the seconds the server asked for, if any. */
+export function refusal(code, reason, retryAfter) {
+  const why = REFUSALS[code] ?? `the server said ${code} ${reason}`.trim();
+  const seconds = Number.parseInt(retryAfter, 10);
+  return `Refused: ${why}${seconds > 0 ? `, try again in ${duration(seconds)}` : ''}`;
+}

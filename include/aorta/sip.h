@@ -38,9 +38,11 @@ enum sip_uri_error {
     SIP_URI_BAD_SYNTAX,
 };
 
-/* Strict RFC 3261 25.1 grammar: what passes here passes the parsers of JsSIP and SIP.js too, so no
- * stored contact can make another device's 200 unreadable (numeric last host label, zone id,
- * quoted parameter, '#' in the user, raw space: all refused). */
+/* Strict RFC 3261 25.1 grammar, and stricter where the parsers of JsSIP and SIP.js are: what passes
+ * here passes theirs, so no stored contact can make another device's 200 unreadable. Refused are
+ * numeric or dotted last host labels, '_' in hosts, "[::]", zone ids, ports of six digits, quoted or
+ * repeated parameters, raw '#' and spaces, escaped users that are no UTF-8, and parameters that only
+ * begin like a known one ("transport=tls-sctp", "lrx"). */
 enum sip_uri_error sip_uri_parse(struct str text, struct sip_uri *out);
 /* RFC 3261 19.1.4, every rule of it: escapes, parameter and header order, the parameters that
  * count even when only one side has them (user, ttl, method, maddr, transport). */
@@ -69,7 +71,7 @@ struct sip_via {
 
 struct sip_contact {
     struct sip_uri uri;
-    struct str instance;  /* +sip.instance byte for byte with its quotes; empty when absent */
+    struct str instance;  /* +sip.instance byte for byte with its quotes, ASCII; empty when absent */
     uint32_t reg_id;      /* 0: absent or without instance (RFC 5626 4.2) */
     int32_t q_milli;      /* 0..1000; -1: absent */
     int64_t expires_s;    /* parameter; -1: absent; capped at UINT32_MAX */

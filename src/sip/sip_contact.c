@@ -36,9 +36,14 @@ static const char *read_q(struct str value, struct sip_contact *out)
     return NULL;
 }
 
+/* Every device of the AOR gets it back in its 200, so it has to be text that all of them can read:
+ * RFC 5626 4.1 has a URN in it, which is ASCII. */
 static const char *read_instance(struct str value, struct sip_contact *out)
 {
-    if (value.ptr[0] != '"' || value.len <= strlen("\"\""))
+    bool is_good = value.ptr[0] == '"' && value.len > strlen("\"\"");
+    for (size_t i = 0; i < value.len; i++)
+        is_good &= value.ptr[i] >= ' ' && value.ptr[i] <= '~';
+    if (!is_good)
         return "Bad Contact sip.instance parameter";
     out->instance = value;
     return NULL;

@@ -117,7 +117,8 @@ static bool take_host(const osip_via_t *via, struct sip_via *out)
 {
     out->host = str_from(via->host);
     out->host_is_ip = net_address_parse(&out->address, out->host, 0) == 0;
-    if (!out->host_is_ip && !sip_is_hostname(out->host))
+    /* a name is not judged more strictly: only its sender reads it again */
+    if (!out->host_is_ip && !sip_is_all(out->host, SIP_HOST))
         return false;
     out->port = 0;
     if (!via->port)

@@ -9,8 +9,8 @@ enum {
 
 /* SIP_VALUE and SIP_DISPLAY are wider than the RFC: nobody but their sender ever reads them again,
  * so what cannot be mistaken for a delimiter passes, and all of UTF-8 does. ':' stays out of
- * display names, or "sip:a@b <sip:c@d>" would have two readings. '_' in host names is no RFC 1123,
- * but container names have it, and the browser libraries take it. */
+ * display names, or "sip:a@b <sip:c@d>" would have two readings. SIP_HOST has '_' for the Vias
+ * of containers, which often are named so; sip_is_hostname() has not. */
 const uint16_t sip_classes[256] = {
     ['\t'] = SIP_DISPLAY,
     [' '] = SIP_DISPLAY,
@@ -101,12 +101,11 @@ int sip_hex_value(char c)
     return (c | 0x20) - 'a' + 10;
 }
 
-/* RFC 3261 25.1: the last label starts with a letter, so that no host is nearly an IPv4 address. */
+/* RFC 3261 25.1: the last label starts with a letter, so that no host is nearly an IPv4 address.
+ * The root's dot, which the RFC allows at the end, is more than the browser libraries can read. */
 bool sip_is_hostname(struct str s)
 {
-    if (s.len > 0 && s.ptr[s.len - 1] == '.')
-        s.len--;
-    if (s.len == 0 || s.len > 253 || s.ptr[s.len - 1] == '.')
+    if (s.len == 0 || s.len > 253 || s.ptr[s.len - 1] == '.' || str_find(s, '_') < s.len)
         return false;
     struct str label;
     bool starts_with_letter = false;

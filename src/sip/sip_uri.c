@@ -1,12 +1,54 @@
 #include "sip_internal.h"
 #include <errno.h>
 
-/* ---- Parsing ------------------------------------------------------------------------------- */
+/* ---- Escapes (RFC 3261 19.1.4) -------------------------------------------------------------- */
 
 static struct str from(struct str s, size_t at)
 {
     return str_slice(s, at, s.len);
 }
+
+static bool is_reserved(char c)
+{
+    return c != 0 && strchr(";/?:@&=+$,", c) != NULL;
+}
+
+enum { ESCAPED = 0x100 };
+
+/* The next character: an escape counts as what it stands for, unless that one is reserved. */
+static int next_char(struct str *s)
+{
+    char c = s->ptr[0];
+    bool is_escape = c == '%' && s->len >= 3;
+    if (is_escape)
+        c = (char)(sip_hex_value(s->ptr[1]) << 4 | sip_hex_value(s->ptr[2]));
+    *s = from(*s, is_escape ? 3 : 1);
+    return (unsigned char)c | (is_escape && is_reserved(c) ? ESCAPED : 0);
+}
+
+/* Does all that is escaped make UTF-8 (RFC 3629 4)? The browser libraries' decodeURIComponent()
+ * throws at anything else. */
+static bool is_utf8(struct str s)
+{
+    while (s.len > 0) {
+        unsigned first = next_char(&s) & 0xff;
+        if (first < 0x80)
+            continue;
+        if (first < 0xc2 || first > 0xf4)
+            return false;
+        unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+        unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+        unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+        for (; more > 0; more--, low = 0x80, high = 0xbf) {
+            unsigned next = s.len > 0 ? next_char(&s) & 0xff : 0;
+            if (next < low || next > high)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Parsing ------------------------------------------------------------------------------- */
 
 /* "sip:" and "sips:" in any case; another scheme is told from no URI at all. */
 static enum sip_uri_error cut_scheme(struct str text, bool *is_sips, struct str *rest)
@@ -32,7 +74,8 @@ static bool cut_user(struct str *rest, struct sip_uri *out)
     out->user = str_slice(info, 0, colon);
     out->password = from(info, colon + 1);
     return sip_is_escaped(out->user, SIP_USER) &&
-           (out->password.len == 0 || sip_is_escaped(out->password, SIP_PASSWORD));
+           (out->password.len == 0 || sip_is_escaped(out->password, SIP_PASSWORD)) &&
+           is_utf8(out->user) && is_utf8(out->password);
 }
 
 static bool cut_ipv6(struct str *rest, struct sip_uri *out)
@@ -43,7 +86,7 @@ static bool cut_ipv6(struct str *rest, struct sip_uri *out)
         return false; /* brackets are for IPv6 only */
     *rest = from(*rest, close + 1);
     out->host_is_ip = net_address_parse(&out->address, out->host, 0) == 0;
-    return out->host_is_ip;
+    return out->host_is_ip && !str_eq(out->host, STR("::")); /* no browser library reads that */
 }
 
 static bool cut_host(struct str *rest, struct sip_uri *out)
@@ -63,7 +106,8 @@ static bool cut_port(struct str *rest, struct sip_uri *out)
         return true;
     size_t end = sip_span(*rest, 1, SIP_DIGIT);
     uint64_t port;
-    if (str_to_u64(str_slice(*rest, 1, end), UINT16_MAX, &port) || port == 0)
+    if (end > strlen(":65535") || str_to_u64(str_slice(*rest, 1, end), UINT16_MAX, &port) ||
+        port == 0)
         return false;
     out->port = (uint16_t)port;
     *rest = from(*rest, end);
@@ -78,12 +122,81 @@ static void cut_pair(struct str pair, struct str *name, struct str *value)
     *value = from(pair, equals + 1);
 }
 
+/* The parameters that RFC 3261 gives a grammar of their own. The browser libraries commit to a word
+ * of it as soon as they have read it and then fail on what follows ("transport=tcp2", "lrx"). */
+static bool is_word(struct str value, const char *const *known)
+{
+    for (; *known; known++)
+        if (str_starts_nocase(value, str_from(*known)) && value.len > strlen(*known))
+            return false;
+    return sip_is_all(value, SIP_TOKEN);
+}
+
+static bool is_transport(struct str value)
+{
+    static const char *const known[] = {"udp", "tcp", "sctp", "tls", NULL};
+    return is_word(value, known);
+}
+
+static bool is_user(struct str value)
+{
+    static const char *const known[] = {"phone", "ip", NULL};
+    return is_word(value, known);
+}
+
+static bool is_method(struct str value)
+{
+    static const char *const known[] = {"INVITE",   "ACK",       "OPTIONS", "BYE",   "CANCEL",
+                                        "REGISTER", "SUBSCRIBE", "NOTIFY",  "REFER", "PUBLISH",
+                                        "MESSAGE",  "UPDATE",    "INFO",    "PRACK", NULL};
+    return is_word(value, known);
+}
+
+static bool is_ttl(struct str value)
+{
+    uint64_t ttl;
+    return value.len <= strlen("255") && str_to_u64(value, UINT8_MAX, &ttl) == 0;
+}
+
+static bool is_token(struct str value)
+{
+    return sip_is_all(value, SIP_TOKEN);
+}
+
+static bool is_host(struct str value)
+{
+    struct sip_uri uri = {0};
+    return cut_host(&value, &uri) && value.len == 0;
+}
+
+static const struct {
+    struct str name;
+    bool (*is_value)(struct str value);
+} strict[] = {
+    {STR("transport"), is_transport},
+    {STR("user"),      is_user     },
+    {STR("method"),    is_method   },
+    {STR("ttl"),       is_ttl      },
+    {STR("maddr"),     is_host     },
+    {STR("lr"),        is_token    },
+};
+
+static bool is_value_of(struct str name, struct str value)
+{
+    for (size_t i = 0; i < sizeof strict / sizeof *strict; i++)
+        if (str_eq_nocase(name, strict[i].name))
+            return strict[i].is_value(value);
+    return true;
+}
+
 static bool is_param(struct str pair)
 {
     struct str name, value;
     cut_pair(pair, &name, &value);
-    return sip_is_escaped(name, SIP_PARAM) &&
-           (name.len == pair.len || sip_is_escaped(value, SIP_PARAM));
+    if (!sip_is_escaped(name, SIP_PARAM) ||
+        (str_starts_nocase(name, STR("lr")) && name.len > strlen("lr")))
+        return false;
+    return name.len == pair.len || (sip_is_escaped(value, SIP_PARAM) && is_value_of(name, value));
 }
 
 /* RFC 3261 19.1.1: no parameter name twice. */
@@ -149,24 +262,6 @@ enum sip_uri_error sip_uri_parse(struct str text, struct sip_uri *out)
 }
 
 /* ---- Comparing (RFC 3261 19.1.4) ----------------------------------------------------------- */
-
-static bool is_reserved(char c)
-{
-    return c != 0 && strchr(";/?:@&=+$,", c) != NULL;
-}
-
-enum { ESCAPED = 0x100 };
-
-/* The next character: an escape counts as what it stands for, unless that one is reserved. */
-static int next_char(struct str *s)
-{
-    char c = s->ptr[0];
-    bool is_escape = c == '%' && s->len >= 3;
-    if (is_escape)
-        c = (char)(sip_hex_value(s->ptr[1]) << 4 | sip_hex_value(s->ptr[2]));
-    *s = from(*s, is_escape ? 3 : 1);
-    return (unsigned char)c | (is_escape && is_reserved(c) ? ESCAPED : 0);
-}
 
 static int fold_case(int c)
 {
@@ -289,9 +384,7 @@ static void write_host(const struct sip_uri *uri, struct buf *b)
         buf_put_text(b, is_ipv6 ? "]" : "");
         return;
     }
-    size_t len = uri->host.len;
-    len -= uri->host.ptr[len - 1] == '.'; /* the root's dot names the same domain */
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < uri->host.len; i++)
         buf_put_char(b, (char)fold_case(uri->host.ptr[i]));
 }
 

@@ -15,14 +15,18 @@ int aor_table_init(struct aor_table *t)
 
 static size_t slot_count(const struct aor_table *t)
 {
-    return t->slot ? (size_t)1 << t->slot_bits : 0;
+    return (size_t)1 << t->slot_bits;
 }
 
 void aor_table_fini(struct aor_table *t)
 {
-    for (size_t i = 0; i < slot_count(t); i++) {
-        while (t->slot[i])
-            aor_table_remove(t, t->slot[i]);
+    for (size_t i = 0; t->slot && i < slot_count(t); i++) {
+        struct aor *aor = t->slot[i];
+        while (aor) {
+            struct aor *next = aor->next;
+            free(aor);
+            aor = next;
+        }
     }
     free(t->slot);
     *t = (struct aor_table){0};

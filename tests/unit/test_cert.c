@@ -72,7 +72,7 @@ static void remove_all(const char *in)
 static int enter_folder(void **state)
 {
     (void)state;
-    strcpy(strchr(folder, 0) - 6, "XXXXXX");
+    memcpy(folder + sizeof folder - 7, "XXXXXX", 6); /* for mkdtemp() to choose again */
     return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
 }
 
@@ -92,7 +92,8 @@ static void write_pair(const char *cert_file, const char *key_file, int from_day
     mbedtls_x509write_cert crt;
     char pem[PEM_MAX], from[16], to[16];
     unsigned char serial[] = {1};
-    time_t now = time(NULL), from_s = now + from_days * DAY_S, to_s = now + to_days * DAY_S;
+    time_t now = time(NULL), from_s = now + (time_t)from_days * DAY_S;
+    time_t to_s = now + (time_t)to_days * DAY_S;
     struct tm tm;
     strftime(from, sizeof from, "%Y%m%d%H%M%S", gmtime_r(&from_s, &tm));
     strftime(to, sizeof to, "%Y%m%d%H%M%S", gmtime_r(&to_s, &tm));

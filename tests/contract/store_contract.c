@@ -1,0 +1,488 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include "contract/register_steps.h"
+#include "contract/store_contract.h"
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define A "Contact: <sip:a@h>\n"
+#define B "Contact: <sip:b@h>\n"
+
+static const struct store_contract *backend; /* cmocka passes one pointer, which is the fixture's */
+
+struct fixture {
+    struct store *store;
+    struct config config;
+    struct arena arena; /* for what a test keeps, not for the store */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    if (!f)
+        return -1;
+    *state = f;
+    f->config = register_config();
+    f->store = backend->open();
+    return f->store ? arena_init(&f->arena, 65536, 16 << 20) : -1;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    store_close(f->store);
+    arena_fini(&f->arena);
+    free(f);
+    return 0;
+}
+
+/* ---- Calls as functions -------------------------------------------------------------------- */
+
+struct waited {
+    bool is_done;
+    struct arena *arena;
+    struct register_result result;
+};
+
+static void take_outcome(void *arg, const struct store_outcome *outcome)
+{
+    struct waited *w = arg;
+    assert_false(w->is_done);
+    assert_true(outcome->own_count <= outcome->count);
+    w->is_done = true;
+    struct binding *copy = arena_alloc(w->arena, outcome->count * sizeof *copy);
+    assert_non_null(copy);
+    for (size_t i = 0; i < outcome->count; i++) {
+        copy[i] = outcome->bindings[i];
+        copy[i].contact = arena_copy(w->arena, copy[i].contact);
+    }
+    w->result = (struct register_result){outcome->error, outcome->verdict, outcome->min_expires_s,
+                                         copy,           outcome->count,   outcome->own_count};
+}
+
+static struct register_result apply(void *arg, const struct binding_request *request,
+                                    struct arena *arena)
+{
+    struct fixture *f = arg;
+    struct waited w = {.arena = arena};
+    f->store->ops->apply(f->store, request, arena, take_outcome, &w);
+    if (!w.is_done && backend->wait)
+        backend->wait(f->store, &w.is_done);
+    assert_true(w.is_done);
+    return w.result;
+}
+
+static void play(struct fixture *f, const struct register_step *steps, size_t count)
+{
+    register_steps_play(&f->config, steps, count, apply, f);
+}
+#define PLAY(f, steps) play((f), (steps), sizeof(steps) / sizeof *(steps))
+
+static void tick(struct fixture *f, uint64_t at_s)
+{
+    for (unsigned worker = 0; worker < 2; worker++)
+        f->store->ops->tick(f->store, worker, REGISTER_EPOCH_MS + 1000 * at_s);
+}
+
+struct listing {
+    char text[4096];
+    struct buf b;
+    unsigned calls;
+};
+
+static void take_listed(void *arg, struct str aor, const struct binding *bindings, size_t count)
+{
+    struct listing *l = arg;
+    l->calls++;
+    assert_true(count > 0);
+    buf_printf(&l->b, "%.*s:", STR_ARG(aor));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&l->b, " %.*s%s", STR_ARG(bindings[i].contact),
+                   bindings[i].is_flow_dead ? "(dead)" : "");
+}
+
+static void assert_found(struct fixture *f, const char *aor, const char *expected)
+{
+    struct listing l = {.calls = 0};
+    buf_init_fixed(&l.b, l.text, sizeof l.text);
+    struct arena arena;
+    assert_int_equal(arena_init(&arena, 4096, 1 << 20), 0);
+    f->store->ops->find(f->store, str_from(aor), &arena, take_listed, &l);
+    arena_fini(&arena);
+    assert_int_equal(l.calls, expected[0] ? 1 : 0);
+    if (!str_eq(buf_str(&l.b), str_from(expected)))
+        fail_msg("found \"%.*s\", not \"%s\"", STR_ARG(buf_str(&l.b)), expected);
+}
+
+/* ---- apply --------------------------------------------------------------------------------- */
+
+static void lists_own_bindings_first_then_the_newest(void **state)
+{
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, "", BINDING_OK, "", "nothing there"),
+        STEP(1, "1", 2, A, BINDING_OK, "sip:a@h=3600", "one"),
+        STEP(2, "2", 1, B, BINDING_OK, "sip:b@h=3600 sip:a@h=3599", "two"),
+        STEP(3, "3", 1, "Contact: <sip:d@h>, <sip:c@h>;expires=60\n", BINDING_OK,
+             "sip:d@h=3600 sip:c@h=60 sip:b@h=3599 sip:a@h=3598", "in the request's order"),
+        STEP(4, "1", 3, A, BINDING_OK, "sip:a@h=3600 sip:d@h=3599 sip:c@h=59 sip:b@h=3598",
+             "a refresh makes it the newest"),
+        STEP(5, "3", 2, "", BINDING_OK, "sip:a@h=3599 sip:d@h=3598 sip:c@h=58 sip:b@h=3597",
+             "as the next fetch shows"),
+        STEP(6, "3", 3, "Contact: <sip:d@h>;expires=0, <sip:c@h>\n", BINDING_OK,
+             "sip:c@h=3600 sip:a@h=3598 sip:b@h=3596", "without the one removed"),
+        STEP(7, "9", 1, "Contact: *\nExpires: 0\n", BINDING_OK, "", "all gone"),
+        STEP(7, "9", 2, "", BINDING_OK, "", "for good"),
+    };
+    PLAY(*state, step);
+}
+
+static void changes_nothing_when_refused(void **state)
+{
+    struct fixture *f = *state;
+    f->config.max_contacts = 2;
+    f->config.overflow = OVERFLOW_REJECT;
+    static const struct register_step step[] = {
+        STEP(0, "1", 5, A B, BINDING_OK, "sip:a@h=3600 sip:b@h=3600", "two"),
+        STEP(1, "1", 4, A, BINDING_OUT_OF_ORDER, "", "CSeq"),
+        STEP(1, "1", 6, A "Expires: 5\n", BINDING_INTERVAL_BRIEF, "", "time", .brief_s = 60),
+        STEP(1, "1", 6, "Contact: <sip:a@h>;expires=0, <sip:b@h>;expires=1\n",
+             BINDING_INTERVAL_BRIEF, "", "half of it", .brief_s = 60),
+        STEP(1, "2", 1, "Contact: <sip:c@h>\n", BINDING_TOO_MANY, "", "room"),
+        STEP(1, "2", 1, "Contact: *\n", BINDING_BAD_WILDCARD, "", "wildcard"),
+        STEP(1, "2", 1, "", BINDING_NEEDS_AUTH, "", "proof", .is_stranger = true),
+        STEP(1, "2", 1, "", BINDING_OK, "sip:a@h=3599 sip:b@h=3599", "still two"),
+    };
+    PLAY(f, step);
+}
+
+static void keeps_aors_apart(void **state)
+{
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "one"),
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "same Call-ID and CSeq",
+             .aor = "A@example.com"),
+        STEP(0, "1", 2, A "Expires: 0\n", BINDING_OK, "", "removed here", .aor = "a@example.com"),
+        STEP(0, "1", 2, "", BINDING_OK, "sip:a@h=3600", "not there", .aor = "A@example.com"),
+    };
+    PLAY(*state, step);
+    assert_found(*state, "a@example.com", "");
+    assert_found(*state, "A@example.com", "A@example.com: sip:a@h");
+}
+
+static void remembers_the_proof_over_refreshes(void **state)
+{
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "proven"),
+        STEP(3599, "1", 2, A, BINDING_OK, "sip:a@h=3600", "cached", .is_stranger = true),
+        STEP(3600, "1", 3, A, BINDING_NEEDS_AUTH, "", "old now", .is_stranger = true),
+    };
+    PLAY(*state, step);
+}
+
+static void forgets_what_is_past_its_grace(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step before[] = {
+        STEP(0, "1", 1, "Contact: <sip:a@h>;expires=60, <sip:b@h>;expires=100\n", BINDING_OK,
+             "sip:a@h=60 sip:b@h=100", "two"),
+        STEP(69, "2", 1, "", BINDING_OK, "sip:a@h=-9 sip:b@h=31", "in its grace"),
+        STEP(70, "2", 1, "", BINDING_OK, "sip:b@h=30", "past it, ticked away or not"),
+    };
+    PLAY(f, before);
+    assert_found(f, "a@example.com", "a@example.com: sip:b@h");
+    tick(f, 71);
+    tick(f, 70); /* clocks of threads differ */
+    assert_found(f, "a@example.com", "a@example.com: sip:b@h");
+    static const struct register_step after[] = {
+        STEP(72, "3", 1, "Contact: <sip:b@h>;expires=100\n", BINDING_OK, "sip:b@h=100",
+             "moves its end"),
+    };
+    PLAY(f, after);
+    tick(f, 111);
+    assert_found(f, "a@example.com", "a@example.com: sip:b@h");
+    tick(f, 183);
+    assert_found(f, "a@example.com", "");
+    struct store_counts counts;
+    f->store->ops->count(f->store, &counts);
+    assert_int_equal(counts.aors, 0);
+    assert_int_equal(counts.bindings[TRANSPORT_UDP], 0);
+    assert_int_equal(counts.expired_total, 2);
+}
+
+static void counts_by_transport(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A B, BINDING_OK, "sip:a@h=3600 sip:b@h=3600", "two"),
+        STEP(0, "2", 1, A, BINDING_OK, "sip:a@h=3600", "one", .conn = 5, .aor = "b@example.com"),
+        STEP(1, "1", 2, A, BINDING_OK, "sip:a@h=3600 sip:b@h=3599", "moves to WSS", .conn = 6),
+        STEP(1, "1", 3, B "Expires: 0\n", BINDING_OK, "sip:a@h=3600", "leaves"),
+    };
+    PLAY(f, step);
+    struct store_counts counts;
+    f->store->ops->count(f->store, &counts);
+    assert_int_equal(counts.aors, 2);
+    assert_int_equal(counts.bindings[TRANSPORT_UDP], 0);
+    assert_int_equal(counts.bindings[TRANSPORT_WSS], 2);
+    assert_int_equal(counts.expired_total, 0);
+    assert_true(f->store->ops->is_ready(f->store));
+}
+
+/* ---- Flows --------------------------------------------------------------------------------- */
+
+static void close_flow(struct fixture *f, conn_id conn, bool remove)
+{
+    f->store->ops->close_flow(f->store, STR("a@example.com"), conn, remove);
+}
+
+static bool has_flow(struct fixture *f, conn_id conn)
+{
+    return f->store->ops->has_flow(f->store, STR("a@example.com"), conn);
+}
+
+static void closes_flows(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "by WSS", .conn = 5),
+        STEP(1, "2", 1, B, BINDING_OK, "sip:b@h=3600 sip:a@h=3599", "by another", .conn = 6),
+        STEP(2, "3", 1, "Contact: <sip:c@h>\n", BINDING_OK,
+             "sip:c@h=3600 sip:b@h=3599 sip:a@h=3598", "by UDP"),
+    };
+    PLAY(f, step);
+    assert_true(has_flow(f, 5) && has_flow(f, 6));
+    assert_false(has_flow(f, 7) || has_flow(f, 0));
+
+    close_flow(f, 0, true); /* UDP has no connection to close */
+    close_flow(f, 7, true);
+    f->store->ops->close_flow(f->store, STR("nobody@example.com"), 5, true);
+    assert_found(f, "a@example.com", "a@example.com: sip:c@h sip:b@h sip:a@h");
+    close_flow(f, 5, false);
+    assert_found(f, "a@example.com", "a@example.com: sip:c@h sip:b@h sip:a@h(dead)");
+
+    static const struct register_step moved[] = {
+        STEP(3, "1", 2, A, BINDING_OK, "sip:a@h=3600 sip:c@h=3599 sip:b@h=3598",
+             "comes back on a third", .conn = 8),
+    };
+    PLAY(f, moved);
+    close_flow(f, 5, true); /* the first one is of the past */
+    assert_found(f, "a@example.com", "a@example.com: sip:a@h sip:c@h sip:b@h");
+    close_flow(f, 6, true);
+    close_flow(f, 8, true);
+    assert_false(has_flow(f, 6) || has_flow(f, 8));
+    assert_found(f, "a@example.com", "a@example.com: sip:c@h");
+}
+
+static void removes_the_aor_with_its_last_flow(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A B, BINDING_OK, "sip:a@h=3600 sip:b@h=3600", "two", .conn = 5),
+    };
+    PLAY(f, step);
+    close_flow(f, 5, true);
+    struct store_counts counts;
+    f->store->ops->count(f->store, &counts);
+    assert_int_equal(counts.aors, 0);
+    assert_int_equal(counts.bindings[TRANSPORT_WSS], 0);
+    assert_int_equal(counts.expired_total, 0);
+}
+
+/* ---- What is kept -------------------------------------------------------------------------- */
+
+static void take_copy(void *arg, struct str aor, const struct binding *bindings, size_t count)
+{
+    (void)aor;
+    assert_int_equal(count, 1);
+    *(struct binding *)arg = bindings[0];
+}
+
+static void keeps_every_member(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *source;
+        size_t path_len;
+        const char *why;
+    } row[] = {
+        {"192.0.2.1",            0,    "plain"               },
+        {"::",                   1,    "short"               },
+        {"2001:db8::1:2:3",      127,  "as long as one byte" },
+        {"fe80::1",              128,  "longer"              },
+        {"2001:db8:1:2:3:4:5:6", 9000, "as long as two bytes"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char path[9000];
+        memset(path, 'p', sizeof path);
+        struct sip_contact contact = {
+            .uri = {.text = STR("sip:a@h")},
+            .instance = STR("\"<urn:uuid:1>\""),
+            .reg_id = 4000000000,
+            .q_milli = (int32_t)i - 1,
+            .expires_s = 60,
+        };
+        struct sip_request *sip = arena_zalloc(&f->arena, sizeof *sip);
+        assert_non_null(sip);
+        sip->contacts = &contact;
+        sip->contact_count = 1;
+        sip->call_id = STR("call");
+        sip->cseq = UINT32_MAX - 100 + (uint32_t)i;
+        sip->paths[0] = (struct str){path, row[i].path_len};
+        sip->path_count = 1;
+        sip->supports_outbound = true;
+        sip->user_agent = STR("Phone 1");
+        struct binding_request request = {
+            .aor = STR("a@example.com"),
+            .sip = sip,
+            .protocol = TRANSPORT_TLS,
+            .conn = UINT64_MAX - i,
+            .is_nat = true,
+            .authenticated_ms = REGISTER_EPOCH_MS - 1,
+            .config = &f->config,
+            .now_ms = REGISTER_EPOCH_MS,
+        };
+        assert_int_equal(net_address_parse(&request.source, str_from(row[i].source), 65535), 0);
+        if (request.source.any.sa_family == AF_INET6)
+            request.source.v6.sin6_scope_id = 3;
+        assert_int_equal(apply(f, &request, &f->arena).verdict, BINDING_OK);
+
+        struct binding b = {.cseq = 0};
+        f->store->ops->find(f->store, request.aor, &f->arena, take_copy, &b);
+        bool is_kept =
+            str_eq(b.contact, contact.uri.text) && str_eq(b.instance, contact.instance) &&
+            b.reg_id == contact.reg_id && b.is_outbound && b.is_nat && !b.is_flow_dead &&
+            b.q_milli == contact.q_milli && str_eq(b.call_id, sip->call_id) &&
+            b.cseq == sip->cseq && str_eq(b.path, sip->paths[0]) &&
+            str_eq(b.user_agent, sip->user_agent) && b.protocol == request.protocol &&
+            net_address_same(&b.source, &request.source) && b.conn == request.conn &&
+            b.refreshed_ms == REGISTER_EPOCH_MS && b.expires_ms == REGISTER_EPOCH_MS + 30000 &&
+            b.authenticated_ms == REGISTER_EPOCH_MS - 1;
+        if (!is_kept)
+            fail_msg("row %zu: %s", i, row[i].why);
+        if (request.source.any.sa_family == AF_INET6)
+            assert_int_equal(b.source.v6.sin6_scope_id, 3);
+    }
+}
+
+/* ---- Listing ------------------------------------------------------------------------------- */
+
+enum { AORS = 300 };
+
+struct tally {
+    unsigned seen[AORS];
+    size_t bindings; /* of the page */
+};
+
+static void take_tally(void *arg, struct str aor, const struct binding *bindings, size_t count)
+{
+    struct tally *t = arg;
+    uint64_t n;
+    (void)bindings;
+    assert_true(aor.len > 2);
+    assert_int_equal(str_to_u64(str_slice(aor, 1, str_find(aor, '@')), AORS - 1, &n), 0);
+    assert_int_equal(count, n % 3 == 0 ? 2 : 1);
+    t->seen[n]++;
+    t->bindings += count;
+}
+
+static void set_registered(struct fixture *f, unsigned n, bool is_registered)
+{
+    char aor[32];
+    snprintf(aor, sizeof aor, "u%u@h", n);
+    struct register_step step = {.call_id = "1", .cseq = 1, .headers = A, .aor = aor};
+    if (!is_registered)
+        step.headers = "Contact: *\nExpires: 0\n";
+    else if (n % 3 == 0)
+        step.headers = A B;
+    if (!is_registered)
+        step.cseq = 2;
+    arena_reset(&f->arena);
+    struct binding_request request =
+        register_binding_request(&f->config, &step, register_request(&f->arena, &step));
+    assert_int_equal(apply(f, &request, &f->arena).verdict, BINDING_OK);
+}
+
+static size_t list_page(struct fixture *f, uint64_t *cursor, size_t limit, struct tally *t)
+{
+    t->bindings = 0;
+    arena_reset(&f->arena);
+    assert_int_equal(f->store->ops->list(f->store, cursor, limit, &f->arena, take_tally, t), 0);
+    return t->bindings;
+}
+
+static void lists_everything_once(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t limits[] = {0, 1, 2, 7, 100, 10000};
+    for (unsigned n = 0; n < AORS; n++)
+        set_registered(f, n, true);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct tally t = {.bindings = 0};
+        uint64_t cursor = 0;
+        do {
+            size_t most = limits[i] + 2; /* an AOR's bindings stay together */
+            assert_true(list_page(f, &cursor, limits[i], &t) <= most);
+        } while (cursor != 0);
+        for (unsigned n = 0; n < AORS; n++)
+            if (t.seen[n] != 1)
+                fail_msg("limit %zu: AOR %u listed %u times", limits[i], n, t.seen[n]);
+    }
+}
+
+/* Even numbers stay; between pages odd ones come and go, a hundred at a time. */
+static void lists_what_stays_while_others_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned n = 0; n < AORS; n += 2)
+        set_registered(f, n, true);
+    struct tally t = {.bindings = 0};
+    uint64_t cursor = 0;
+    unsigned page = 0;
+    do {
+        list_page(f, &cursor, 20, &t);
+        unsigned first = page / 2 * 100 % AORS;
+        for (unsigned n = first + 1; n < first + 100; n += 2)
+            set_registered(f, n, page % 2 == 0);
+        page++;
+    } while (cursor != 0);
+    assert_true(page > 5);
+    for (unsigned n = 0; n < AORS; n++)
+        if (t.seen[n] > 1 || (n % 2 == 0 && t.seen[n] == 0))
+            fail_msg("AOR %u listed %u times", n, t.seen[n]);
+}
+
+static void lists_nothing_of_an_empty_store(void **state)
+{
+    struct tally t = {.bindings = 0};
+    uint64_t cursor = 0;
+    assert_int_equal(list_page(*state, &cursor, 10, &t), 0);
+    assert_int_equal(cursor, 0);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int store_contract_run(const struct store_contract *which)
+{
+    backend = which;
+    const struct CMUnitTest tests[] = {
+        TEST(lists_own_bindings_first_then_the_newest),
+        TEST(changes_nothing_when_refused),
+        TEST(keeps_aors_apart),
+        TEST(remembers_the_proof_over_refreshes),
+        TEST(forgets_what_is_past_its_grace),
+        TEST(counts_by_transport),
+        TEST(closes_flows),
+        TEST(removes_the_aor_with_its_last_flow),
+        TEST(keeps_every_member),
+        TEST(lists_everything_once),
+        TEST(lists_what_stays_while_others_come_and_go),
+        TEST(lists_nothing_of_an_empty_store),
+    };
+    return cmocka_run_group_tests_name(which->name, tests, NULL, NULL);
+}

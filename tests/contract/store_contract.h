@@ -1,0 +1,16 @@
+/* contract/store_contract.h - what every store does, whatever it keeps bindings in. */
+#ifndef AORTA_STORE_CONTRACT_H
+#define AORTA_STORE_CONTRACT_H
+#include <aorta/store.h>
+
+struct store_contract {
+    const char *name;
+    /* An empty store for two workers, with REGISTER_GRACE_MS of grace. */
+    struct store *(*open)(void);
+    /* Runs whatever brings answers until *is_done. NULL: answers come before the call returns. */
+    void (*wait)(struct store *s, const bool *is_done);
+};
+
+/* Runs all tests as one group of cmocka; returns the number that failed. */
+int store_contract_run(const struct store_contract *backend);
+#endif

@@ -22,14 +22,14 @@ enum {
 struct sip_uri {
     struct str text; /* the whole URI, byte for byte */
     bool is_sips;
-    struct str user;       /* empty when there is none; escapes as they came */
+    struct str user; /* empty when there is none; escapes as they came */
     struct str password;
-    struct str host;       /* IPv6 without its brackets */
-    bool host_is_ip;       /* `address` is set */
+    struct str host; /* IPv6 without its brackets */
+    bool host_is_ip; /* `address` is set */
     struct net_address address;
-    uint16_t port;         /* 0: none given */
-    struct str params;     /* without the first ';' */
-    struct str headers;    /* without the '?' */
+    uint16_t port;      /* 0: none given */
+    struct str params;  /* without the first ';' */
+    struct str headers; /* without the '?' */
 };
 
 enum sip_uri_error {
@@ -40,9 +40,9 @@ enum sip_uri_error {
 
 /* Strict RFC 3261 25.1 grammar, and stricter where the parsers of JsSIP and SIP.js are: what passes
  * here passes theirs, so no stored contact can make another device's 200 unreadable. Refused are
- * numeric or dotted last host labels, '_' in hosts, "[::]", zone ids, ports of six digits, quoted or
- * repeated parameters, raw '#' and spaces, escaped users that are no UTF-8, and parameters that only
- * begin like a known one ("transport=tls-sctp", "lrx"). */
+ * numeric or dotted last host labels, '_' in hosts, "[::]", zone ids, ports of six digits, quoted
+ * or repeated parameters, raw '#' and spaces, escaped users that are no UTF-8, and parameters that
+ * only begin like a known one ("transport=tls-sctp", "lrx"). */
 enum sip_uri_error sip_uri_parse(struct str text, struct sip_uri *out);
 /* RFC 3261 19.1.4, every rule of it: escapes, parameter and header order, the parameters that
  * count even when only one side has them (user, ttl, method, maddr, transport). */
@@ -56,7 +56,13 @@ int sip_uri_write_aor(const struct sip_uri *uri, struct buf *b);
 
 /* ---- Requests ------------------------------------------------------------------------------ */
 
-enum sip_method { SIP_METHOD_REGISTER, SIP_METHOD_OPTIONS, SIP_METHOD_ACK, SIP_METHOD_CANCEL, SIP_METHOD_OTHER };
+enum sip_method {
+    SIP_METHOD_REGISTER,
+    SIP_METHOD_OPTIONS,
+    SIP_METHOD_ACK,
+    SIP_METHOD_CANCEL,
+    SIP_METHOD_OTHER
+};
 
 struct sip_via {
     struct str text;      /* the whole value, byte for byte */
@@ -64,17 +70,17 @@ struct sip_via {
     struct str host;      /* sent-by; IPv6 without brackets */
     bool host_is_ip;
     struct net_address address; /* when host_is_ip */
-    uint16_t port;        /* 0: none given */
-    struct str branch;    /* empty: an RFC 2543 client */
-    bool has_rport;       /* parameter present, with or without a value */
+    uint16_t port;              /* 0: none given */
+    struct str branch;          /* empty: an RFC 2543 client */
+    bool has_rport;             /* parameter present, with or without a value */
 };
 
 struct sip_contact {
     struct sip_uri uri;
-    struct str instance;  /* +sip.instance byte for byte with its quotes, ASCII; empty when absent */
-    uint32_t reg_id;      /* 0: absent or without instance (RFC 5626 4.2) */
-    int32_t q_milli;      /* 0..1000; -1: absent */
-    int64_t expires_s;    /* parameter; -1: absent; capped at UINT32_MAX */
+    struct str instance; /* +sip.instance byte for byte with its quotes, ASCII; empty when absent */
+    uint32_t reg_id;     /* 0: absent or without instance (RFC 5626 4.2) */
+    int32_t q_milli;     /* 0..1000; -1: absent */
+    int64_t expires_s;   /* parameter; -1: absent; capped at UINT32_MAX */
 };
 
 struct sip_request {
@@ -83,25 +89,26 @@ struct sip_request {
     struct sip_uri request_uri;
 
     size_t via_count;
-    struct str from, to;     /* whole values, byte for byte */
-    struct sip_uri from_uri; /* only its .text when it is neither sip nor sips: From may be any URI */
+    struct str from, to; /* whole values, byte for byte */
+    /* From may be any URI: of one that is neither sip nor sips only .text is set. */
+    struct sip_uri from_uri;
     struct sip_uri to_uri;
-    struct str to_tag;            /* empty when absent */
+    struct str to_tag; /* empty when absent */
     struct str call_id;
     uint32_t cseq;
-    struct str cseq_text;         /* whole value, byte for byte */
+    struct str cseq_text; /* whole value, byte for byte */
 
     struct sip_contact *contacts; /* in the arena */
     size_t contact_count;
-    bool contact_is_wildcard;     /* "Contact: *", then contact_count is 0 */
+    bool contact_is_wildcard; /* "Contact: *", then contact_count is 0 */
     bool has_expires;
-    uint32_t expires_s;           /* Expires header, capped at UINT32_MAX */
+    uint32_t expires_s;              /* Expires header, capped at UINT32_MAX */
     struct str paths[SIP_MAX_PATHS]; /* one Path value each, byte for byte, in order */
     size_t path_count;
     struct str authorizations[SIP_MAX_AUTHORIZATIONS]; /* whole values */
     size_t authorization_count;
     bool supports_outbound, supports_path, supports_gruu;
-    struct str unsupported;       /* option tags of Require that we do not know, "a, b"; or empty */
+    struct str unsupported; /* option tags of Require that we do not know, "a, b"; or empty */
     struct str user_agent;
     struct str body;
 
@@ -126,13 +133,13 @@ bool sip_parse(struct str message, struct arena *arena, struct sip_request *out,
 /* ---- Stream framing (RFC 3261 18.3) -------------------------------------------------------- */
 
 enum sip_frame_kind {
-    SIP_FRAME_MORE,       /* not whole yet */
-    SIP_FRAME_PING,       /* CRLF CRLF: answer with CRLF (RFC 5626 4.4.1); `bytes` long */
-    SIP_FRAME_BLANK,      /* line ends to skip (RFC 3261 7.5), a client's pong for one; `bytes` long */
-    SIP_FRAME_MESSAGE,    /* `bytes` long, head and body */
-    SIP_FRAME_TOO_LARGE,  /* will pass `max_bytes`; the head is there: answer 513 and close */
-    SIP_FRAME_NO_LENGTH,  /* a whole head without a usable Content-Length: answer 400 and close */
-    SIP_FRAME_GARBAGE,    /* no SIP at all, or a head over `max_bytes`: close */
+    SIP_FRAME_MORE,    /* not whole yet */
+    SIP_FRAME_PING,    /* CRLF CRLF: answer with CRLF (RFC 5626 4.4.1); `bytes` long */
+    SIP_FRAME_BLANK,   /* line ends to skip (RFC 3261 7.5), a client's pong for one; `bytes` long */
+    SIP_FRAME_MESSAGE, /* `bytes` long, head and body */
+    SIP_FRAME_TOO_LARGE, /* will pass `max_bytes`; the head is there: answer 513 and close */
+    SIP_FRAME_NO_LENGTH, /* a whole head without a usable Content-Length: answer 400 and close */
+    SIP_FRAME_GARBAGE,   /* no SIP at all, or a head over `max_bytes`: close */
 };
 struct sip_frame {
     enum sip_frame_kind kind;
@@ -145,13 +152,14 @@ struct sip_frame sip_frame_next(struct str data, size_t max_bytes);
 /* ---- Authorization (RFC 7616 3.4, RFC 2617) ------------------------------------------------ */
 
 struct sip_credentials {
-    bool is_digest;     /* false: another scheme, and nothing below is set */
+    bool is_digest; /* false: another scheme, and nothing below is set */
     /* Values without quotes and with \-escapes resolved; empty when absent. */
     struct str username, realm, nonce, uri, response, algorithm, cnonce, qop, nc, opaque;
     bool has_qop;
 };
-/* -EINVAL: not parsable as credentials (unbalanced quotes, no '=', one of the above twice); -ENOMEM.
- * Names in any case, spaces round '=', commas inside quotes and unquoted last values are all fine. */
+/* -EINVAL: not parsable as credentials (unbalanced quotes, no '=', one of the above twice);
+ * -ENOMEM. Names in any case, spaces round '=', commas inside quotes and unquoted last values are
+ * all fine. */
 int sip_credentials_parse(struct str value, struct arena *arena, struct sip_credentials *out);
 
 /* ---- Answers ------------------------------------------------------------------------------- */

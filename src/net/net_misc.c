@@ -12,7 +12,11 @@ void net_websocket_accept(struct str key, char out[NET_WEBSOCKET_ACCEPT_TEXT])
     memcpy(joined, key.ptr, key_bytes);
     memcpy(joined + key_bytes, guid, sizeof guid - 1);
     lws_SHA1(joined, key_bytes + sizeof guid - 1, digest);
-    lws_b64_encode_string((const char *)digest, sizeof digest, out, NET_WEBSOCKET_ACCEPT_TEXT);
+    /* It ends the text with a zero only where there is room for more than that. */
+    char text[NET_WEBSOCKET_ACCEPT_TEXT + 8];
+    lws_b64_encode_string((const char *)digest, sizeof digest, text, sizeof text);
+    memcpy(out, text, NET_WEBSOCKET_ACCEPT_TEXT - 1);
+    out[NET_WEBSOCKET_ACCEPT_TEXT - 1] = 0;
 }
 
 int net_random(void *bytes, size_t n)

@@ -32,8 +32,15 @@ static bool list_has(struct str list, struct str word)
     return false;
 }
 
+/* What the lines say one by one, to be weighed up when all are read. */
+struct seen {
+    bool is_http_1_0;
+    bool says_close, says_keep_alive, says_upgrade; /* Connection */
+    bool names_websocket;                           /* Upgrade */
+};
+
 /* "GET /path?query HTTP/1.1" */
-static int read_request_line(struct str line, struct http_head *out)
+static int read_request_line(struct str line, struct http_head *out, struct seen *seen)
 {
     struct str target;
     if (!str_split(&line, ' ', &out->method) || !str_split(&line, ' ', &target))
@@ -41,41 +48,40 @@ static int read_request_line(struct str line, struct http_head *out)
     if (!is_token(out->method) || target.len == 0 || target.ptr[0] != '/' ||
         has_control_char(target))
         return 400;
-    if (!str_eq(line, STR("HTTP/1.1")) && !str_eq(line, STR("HTTP/1.0")))
+    seen->is_http_1_0 = str_eq(line, STR("HTTP/1.0"));
+    if (!seen->is_http_1_0 && !str_eq(line, STR("HTTP/1.1")))
         return str_starts_nocase(line, STR("HTTP/")) ? 505 : 400;
-    out->wants_close = line.ptr[line.len - 1] == '0';
     size_t query = str_find(target, '?');
     out->path = str_slice(target, 0, query);
     out->query = str_slice(target, query + 1, target.len);
     return 0;
 }
 
-static void read_connection(struct http_head *out, struct str value)
+static void read_connection(struct seen *seen, struct str value)
 {
-    if (list_has(value, STR("close")))
-        out->wants_close = true;
-    if (list_has(value, STR("keep-alive")))
-        out->wants_close = false;
+    seen->says_close |= list_has(value, STR("close"));
+    seen->says_keep_alive |= list_has(value, STR("keep-alive"));
+    seen->says_upgrade |= list_has(value, STR("upgrade"));
 }
 
-static int read_header(struct str line, struct http_head *out, bool *has_upgrade_connection,
-                       bool *has_upgrade_websocket)
+static int read_header(struct str line, struct http_head *out, struct seen *seen)
 {
     size_t colon = str_find(line, ':');
     struct str name = str_slice(line, 0, colon);
-    struct str value = str_trim(str_slice(line, colon + 1, line.len));
+    struct str value = str_slice(line, colon + 1, line.len);
     if (colon == line.len || !is_token(name) || has_control_char(value))
         return 400;
+    value = str_trim(value); /* not before: a CR or LF on its own may end a line for others */
     struct {
         struct str name;
         struct str *into;
     } const single[] = {
-        {STR("Host"),                   &out->host               },
-        {STR("Authorization"),          &out->authorization      },
-        {STR("If-None-Match"),          &out->if_none_match      },
-        {STR("Origin"),                 &out->origin             },
-        {STR("Sec-WebSocket-Key"),      &out->websocket_key      },
-        {STR("Sec-WebSocket-Version"),  &out->websocket_version  },
+        {STR("Host"),                  &out->host             },
+        {STR("Authorization"),         &out->authorization    },
+        {STR("If-None-Match"),         &out->if_none_match    },
+        {STR("Origin"),                &out->origin           },
+        {STR("Sec-WebSocket-Key"),     &out->websocket_key    },
+        {STR("Sec-WebSocket-Version"), &out->websocket_version},
     };
     for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
         if (!str_eq_nocase(name, single[i].name))
@@ -89,10 +95,9 @@ static int read_header(struct str line, struct http_head *out, bool *has_upgrade
         if (!list_has(out->websocket_protocols, STR("sip"))) /* the line that has it counts */
             out->websocket_protocols = value;
     } else if (str_eq_nocase(name, STR("Connection"))) {
-        *has_upgrade_connection |= list_has(value, STR("upgrade"));
-        read_connection(out, value);
+        read_connection(seen, value);
     } else if (str_eq_nocase(name, STR("Upgrade"))) {
-        *has_upgrade_websocket |= list_has(value, STR("websocket"));
+        seen->names_websocket |= list_has(value, STR("websocket"));
     } else if (str_eq_nocase(name, STR("Content-Length"))) {
         uint64_t length;
         if (str_to_u64(value, UINT64_MAX, &length) < 0)
@@ -114,6 +119,17 @@ static struct str next_line(struct str *rest)
     return line;
 }
 
+static int weigh_up(struct http_head *out, const struct seen *seen)
+{
+    if (!seen->is_http_1_0 && !out->host.ptr)
+        return 400; /* RFC 9112 3.2 */
+    /* RFC 9112 9.3: close wins; HTTP/1.0 closes unless asked not to. */
+    out->wants_close = seen->says_close || (seen->is_http_1_0 && !seen->says_keep_alive);
+    /* RFC 9110 7.8: an HTTP/1.0 client knows of no upgrade, its proxy passed the header on. */
+    out->is_upgrade = !seen->is_http_1_0 && seen->says_upgrade && seen->names_websocket;
+    return 0;
+}
+
 enum http_head_result http_head_read(struct str data, struct http_head *out, int *status)
 {
     const char *end = data.len ? memmem(data.ptr, data.len, "\r\n\r\n", 4) : NULL;
@@ -126,14 +142,12 @@ enum http_head_result http_head_read(struct str data, struct http_head *out, int
         return HTTP_HEAD_MORE;
     *out = (struct http_head){.head_bytes = head_bytes};
     struct str rest = str_slice(data, 0, head_bytes - 2);
-    *status = read_request_line(next_line(&rest), out);
-    bool has_upgrade_connection = false, has_upgrade_websocket = false;
+    struct seen seen = {0};
+    *status = read_request_line(next_line(&rest), out, &seen);
     for (size_t lines = 0; *status == 0 && rest.len > 0; lines++)
-        *status = lines == HTTP_HEAD_MAX_LINES ? 431
-                                               : read_header(next_line(&rest), out,
-                                                             &has_upgrade_connection,
-                                                             &has_upgrade_websocket);
-    out->is_upgrade = has_upgrade_connection && has_upgrade_websocket;
+        *status = lines == HTTP_HEAD_MAX_LINES ? 431 : read_header(next_line(&rest), out, &seen);
+    if (*status == 0)
+        *status = weigh_up(out, &seen);
     return *status == 0 ? HTTP_HEAD_OK : HTTP_HEAD_BAD;
 }
 
@@ -173,6 +187,10 @@ int http_head_check_upgrade(const struct http_head *head, const struct config_li
     if (!str_eq(head->method, STR("GET"))) {
         *why = "A WebSocket upgrade is a GET.";
         return 405;
+    }
+    if (head->has_body) { /* RFC 9110 7.8: it would come before the first frame */
+        *why = "A WebSocket upgrade has no body.";
+        return 400;
     }
     if (!str_eq(head->websocket_version, STR("13"))) {
         *why = "Sec-WebSocket-Version must be 13.";

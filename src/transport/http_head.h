@@ -11,19 +11,20 @@ struct http_head {
     struct str method, path, query;
     struct str host, authorization, if_none_match, origin;
     struct str websocket_key, websocket_version, websocket_protocols;
-    bool is_upgrade;      /* Upgrade: websocket and Connection: upgrade */
-    bool wants_close;     /* Connection: close, or HTTP/1.0 without keep-alive */
-    bool has_body;        /* Content-Length above 0, or Transfer-Encoding */
-    size_t head_bytes;    /* up to and with the empty line */
+    bool is_upgrade;   /* Upgrade: websocket and Connection: upgrade, over HTTP/1.1 */
+    bool wants_close;  /* Connection: close, or HTTP/1.0 without keep-alive */
+    bool has_body;     /* Content-Length above 0, or Transfer-Encoding */
+    size_t head_bytes; /* up to and with the empty line */
 };
 
 enum http_head_result { HTTP_HEAD_OK, HTTP_HEAD_MORE, HTTP_HEAD_BAD };
 
-/* Reads the head that starts at `data`. Bad ones: *status is 400, 431, 501 or 505. */
+/* Reads the head that starts at `data`. Bad ones: *status is 400, 431 or 505. */
 enum http_head_result http_head_read(struct str data, struct http_head *out, int *status);
 
 /* What a WebSocket upgrade is to be answered: 101, or 400, 403 (Origin), 405, 426 (version), with
- * *why in a sentence. `origins` as ws.origins; a request without Origin is no browser's and fine. */
+ * *why in a sentence. `origins` as ws.origins; a request without Origin is no browser's and fine.
+ */
 int http_head_check_upgrade(const struct http_head *head, const struct config_list *origins,
                             const char **why);
 #endif

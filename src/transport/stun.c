@@ -4,6 +4,7 @@
 enum {
     HEADER_BYTES = 20,
     ATTRIBUTE_HEADER_BYTES = 4,
+    PADDING_BYTES = 4, /* all attributes are filled up to a multiple of it: RFC 8489 5 */
     BINDING_REQUEST = 0x0001,
     BINDING_SUCCESS = 0x0101,
     XOR_MAPPED_ADDRESS = 0x0020,
@@ -54,7 +55,8 @@ size_t stun_answer(struct str datagram, const struct net_address *remote,
                    char reply[STUN_REPLY_BYTES])
 {
     if (!stun_is_message(datagram) || read_u16(datagram.ptr) != BINDING_REQUEST ||
-        read_u16(datagram.ptr + 2) != datagram.len - HEADER_BYTES)
+        read_u16(datagram.ptr + 2) != datagram.len - HEADER_BYTES ||
+        datagram.len % PADDING_BYTES != 0)
         return 0;
     memcpy(reply, datagram.ptr, HEADER_BYTES);
     char *attribute = reply + HEADER_BYTES;

@@ -15,6 +15,7 @@ enum {
     READ_SLACK = 65536,       /* unread bytes that may wait beside one message */
     MISSED_PINGS = 2,
 };
+#define NEVER UINT64_MAX
 
 /* ---- Table --------------------------------------------------------------------------------- */
 
@@ -73,6 +74,8 @@ static void forget_name(struct conn *c)
 
 /* ---- Life of a connection ------------------------------------------------------------------ */
 
+static void check_sip(struct conn *c);
+
 void conn_set_timer(struct conn *c, uint64_t due_ms)
 {
     timer_start(&c->t->wheel, &c->timer, due_ms);
@@ -89,7 +92,7 @@ void conn_begin_sip(struct conn *c, enum conn_phase phase)
     c->opened_ms = c->t->now_ms;
     c->is_counted = true;
     metrics_add_connection(c->t->deps.metrics, c->kind, 1);
-    conn_set_timer(c, c->opened_ms + FIRST_MESSAGE_MS);
+    check_sip(c);
     LOG_DEBUG("connection open", LOG_TEXT("protocol", transport_kind_name(c->kind)));
 }
 
@@ -283,59 +286,76 @@ static void close_late(struct conn *c, const char *what)
         conn_close(c);
 }
 
-/* Silent for as long as two pings should have been answered in: the peer is gone. */
-static void ping(struct conn *c)
+/* Pings a silent WebSocket. One that stayed silent for as long as two pings should have been answered
+ * in has no peer any more. Returns when to look again. */
+static uint64_t ping(struct conn *c)
 {
     uint64_t interval_ms = c->t->deps.config->ws_ping_s * 1000ull;
     if (interval_ms == 0)
-        return;
-    if (c->pings >= MISSED_PINGS) {
+        return NEVER;
+    uint64_t due_ms = c->heard_ms + (c->pings + 1) * interval_ms;
+    if (c->t->now_ms < due_ms)
+        return due_ms;
+    if (c->pings == MISSED_PINGS) {
         LOG_DEBUG("websocket silent", LOG_NUM("pings", c->pings));
         conn_close(c);
-        return;
+        return NEVER;
     }
-    uint64_t due_ms = c->heard_ms + (c->pings + 1) * interval_ms;
-    if (c->t->now_ms >= due_ms) {
-        char memory[TRANSPORT_HEADROOM + 1];
-        c->pings++;
-        if (ws_conn_send(c, WS_PING, memory + TRANSPORT_HEADROOM, 0) < 0)
-            return; /* and so closed */
-        due_ms += interval_ms;
-    }
-    conn_set_timer(c, due_ms);
+    char memory[TRANSPORT_HEADROOM + 1];
+    c->pings++;
+    ws_conn_send(c, WS_PING, memory + TRANSPORT_HEADROOM, 0);
+    return due_ms + interval_ms;
 }
 
-static void check_idle(struct conn *c)
+/* Closes an idle connection without bindings. Returns when to look again. */
+static uint64_t check_idle(struct conn *c)
 {
     uint64_t idle_ms = c->t->deps.config->idle_s * 1000ull;
     if (idle_ms == 0)
-        return;
+        return NEVER;
     uint64_t due_ms = c->heard_ms + idle_ms;
     if (c->t->now_ms < due_ms)
-        conn_set_timer(c, due_ms);
-    else if (c->t->events.is_in_use(c->t->events.arg, c->id, c->user))
-        conn_set_timer(c, c->t->now_ms + idle_ms);
-    else
+        return due_ms;
+    if (!c->t->events.is_in_use(c->t->events.arg, c->id, c->user))
         close_late(c, "traffic or bindings");
+    return c->t->now_ms + idle_ms;
 }
 
+/* Until when, and for what, an unauthenticated connection may be waited for. */
+static uint64_t find_deadline(const struct conn *c, const char **what)
+{
+    if (c->is_authenticated)
+        return NEVER;
+    *what = "authentication";
+    if (c->has_sip)
+        return c->opened_ms + AUTHENTICATE_MS;
+    *what = "the TLS handshake";
+    if (c->kind == TRANSPORT_TLS && !net_stream_is_ready(c->stream))
+        return c->opened_ms + c->t->deps.config->handshake_s * 1000ull;
+    *what = "a SIP message";
+    return c->opened_ms + FIRST_MESSAGE_MS;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is due for a SIP connection by now, and when to look again. */
 static void check_sip(struct conn *c)
 {
-    uint64_t age_ms = c->t->now_ms - c->opened_ms;
-    if (!c->has_sip && age_ms >= FIRST_MESSAGE_MS) {
-        close_late(c, "a SIP message");
-    } else if (!c->is_authenticated && age_ms >= AUTHENTICATE_MS) {
-        close_late(c, "authentication");
-    } else if (c->kind == TRANSPORT_TLS && !c->has_sip && !net_stream_is_ready(c->stream) &&
-               age_ms >= c->t->deps.config->handshake_s * 1000ull) {
-        close_late(c, "the TLS handshake");
-    } else if (!c->is_authenticated) {
-        conn_set_timer(c, c->opened_ms + (c->has_sip ? AUTHENTICATE_MS : FIRST_MESSAGE_MS));
-    } else if (c->phase == CONN_WS) {
-        ping(c);
-    } else {
-        check_idle(c);
+    const char *what;
+    uint64_t due_ms = find_deadline(c, &what);
+    if (c->t->now_ms >= due_ms) {
+        close_late(c, what);
+        return;
     }
+    if (c->phase == CONN_WS)
+        due_ms = earlier(due_ms, ping(c));
+    else if (c->is_authenticated)
+        due_ms = check_idle(c);
+    if (conn_is_sip(c) && !c->is_doomed && due_ms != NEVER)
+        conn_set_timer(c, due_ms);
 }
 
 static void on_timer(struct timer *timer, void *arg)
@@ -358,12 +378,11 @@ static void on_timer(struct timer *timer, void *arg)
 
 static void begin_conn(struct conn *c)
 {
-    uint32_t handshake_ms = c->t->deps.config->handshake_s * 1000;
     c->heard_ms = c->t->now_ms;
     if (c->phase == CONN_STREAM)
         conn_begin_sip(c, CONN_STREAM);
-    if (c->phase == CONN_HTTP || c->kind == TRANSPORT_TLS)
-        conn_set_timer(c, c->t->now_ms + handshake_ms);
+    else
+        conn_set_timer(c, c->t->now_ms + c->t->deps.config->handshake_s * 1000ull);
 }
 
 static void on_accepted(void *arg, int fd, const struct net_address *remote)

@@ -140,8 +140,8 @@ static int list_pages(struct web *web, struct list_query *q, struct arena *arena
 {
     struct store *store = web->info.store;
     for (int page = 0; page < PAGES_A_REQUEST && listing->count < q->limit; page++) {
-        int rc = store->ops->list(store, &q->cursor, q->limit - listing->count, arena, put_aor,
-                                  listing);
+        int rc =
+            store->ops->list(store, &q->cursor, q->limit - listing->count, arena, put_aor, listing);
         if (rc < 0 || q->cursor == 0)
             return rc;
         arena_reset(arena);
@@ -185,9 +185,10 @@ void web_list_registrations(struct web *web, const struct http_request *request,
         web_put_error(reply, 400, "bad_query", wrong);
         return;
     }
-    if (put_listing(web, &q, &reply->body) < 0) {
+    if (put_listing(web, &q, &reply->body) < 0 || reply->body.error) {
         buf_clear(&reply->body);
-        web_put_error(reply, 503, "unavailable", "the store cannot list now");
+        web_put_error(reply, 503, "unavailable",
+                      "no memory for so much now: ask with a lower limit");
         return;
     }
     reply->status = 200;

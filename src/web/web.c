@@ -114,6 +114,20 @@ static void serve_demo(struct web *web, const struct http_request *request,
     web_put_demo(web, &reply->body);
 }
 
+/* RFC 9110 13.1.2: a star, or a list of tags that are compared weakly, since a proxy that
+ * compresses on the way weakens ours. */
+static bool has_etag(struct str if_none_match, struct str etag)
+{
+    struct str tag;
+    while (str_split(&if_none_match, ',', &tag)) {
+        tag = str_trim(tag);
+        size_t weak = str_starts_nocase(tag, STR("W/")) ? 2 : 0;
+        if (str_eq(tag, STR("*")) || str_eq(str_slice(tag, weak, tag.len), etag))
+            return true;
+    }
+    return false;
+}
+
 static void serve_file(struct web *web, const struct http_request *request,
                        struct http_reply *reply)
 {
@@ -124,7 +138,7 @@ static void serve_file(struct web *web, const struct http_request *request,
     }
     reply->etag = asset->etag;
     reply->cache_control = "no-cache"; /* kept, but asked for again: after an update it is new */
-    if (str_eq(request->if_none_match, str_from(asset->etag))) {
+    if (has_etag(request->if_none_match, str_from(asset->etag))) {
         reply->status = 304;
         return;
     }
@@ -166,8 +180,8 @@ static bool has_admin_token(const struct web *web, const struct http_request *re
         return true;
     if (!str_starts_nocase(request->authorization, scheme))
         return false;
-    struct str given = str_trim(
-        str_slice(request->authorization, scheme.len, request->authorization.len));
+    struct str given =
+        str_trim(str_slice(request->authorization, scheme.len, request->authorization.len));
     return str_eq_constant_time(given, str_from(token));
 }
 
@@ -204,7 +218,8 @@ void web_handle_admin(void *arg, const struct http_request *request, struct http
 {
     struct web *web = arg;
     if (!has_admin_token(web, request)) {
-        web_put_error(reply, 401, "unauthorized", "send Authorization: Bearer with http.adminToken");
+        web_put_error(reply, 401, "unauthorized",
+                      "send Authorization: Bearer with http.adminToken");
         reply->www_authenticate = "Bearer";
         return;
     }

@@ -60,7 +60,6 @@ describe('command line', () => {
       const { code, stderr } = await runAorta(args, { cwd });
       assert.equal(code, 2, stderr);
       assert.match(stderr, message);
-      assert.match(stderr, /^aorta: /);
     });
 });
 
@@ -117,8 +116,8 @@ describe('configuration errors: FILE:LINE:COLUMN: key: what is wrong', () => {
     ['{"auth": {"algorithms": ["SHA-1"]}}', [/auth\.algorithms.*SHA-1/]],
     ['{"store": "redis"}', [/store: /]],
     ['{"redis": {"host": "x"}}', [/redis: /]],
-    ['{"workers": 1, "workers": 2}', [/:1:16: workers: /]],
-    ['{"workers": 1,}', [/:1:15: /]],
+    ['{"workers": 1, "workers": 2}', [/:1:16: .*already/]],
+    ['{"workers": 1,}', [/:1:14: .*comma/]],
     ['{"workers": 1', [/:1:14: /]],
     ['[]', [/:1:1: /]],
     ['', [/:1:1: /]],
@@ -139,7 +138,7 @@ describe('configuration errors: FILE:LINE:COLUMN: key: what is wrong', () => {
   const users = [
     ['{"alice@example.com":{"password":7}}', /:1:\d+: .*alice@example\.com/],
     ['{"alice":{"password":"x"}}', /alice/],
-    ['{"alice@example.com":{"ha1":"short"}}', /ha1/],
+    ['{"alice@example.com":{"ha1":"short"}}', /:1:29: alice@example\.com: .*32 hex/],
     ['{"alice@example.com":{}}', /alice@example\.com/],
     ['no json', /:1:1: /],
   ];
@@ -155,7 +154,7 @@ describe('configuration errors: FILE:LINE:COLUMN: key: what is wrong', () => {
   it('a users file that is not there', async (t) => {
     const { code, stderr } = await runAorta(['-c', folderWith(t, { ...BASE, users: 'gone.json' })]);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /users: .*gone\.json/);
+    assert.match(stderr, /gone\.json: .*No such file/);
   });
 });
 

@@ -50,7 +50,7 @@ describe('probes and status', () => {
     assert.match(answer.headers['content-type'], /^application\/json/);
     const status = answer.json();
     assert.match(status.version, /^\d+\.\d+\.\d+/);
-    assert.equal(typeof status.uptime, 'number');
+    assert.equal(typeof status.uptimeSeconds, 'number');
     for (const kind of KINDS) {
       assert.equal(status.registrations[kind], 1, `registrations over ${kind}\n${answer.body}`);
       if (kind !== 'udp') assert.equal(status.connections[kind] >= 1, true, `connections over ${kind}`);

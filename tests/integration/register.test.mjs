@@ -263,9 +263,9 @@ describe('refresh cache (SPEC 3, step 5)', () => {
   for (const kind of KINDS)
     it(`${kind}: a pure refresh needs no credentials`, async (t) => {
       const phone = await registered(t, kind);
-      const refreshed = await phone.send(phone.build({ expires: 500 }));
+      const refreshed = await phone.send(phone.build({ expires: 600 }));
       assertStatus(refreshed, 200);
-      assertBetween(refreshed.contacts.find((c) => c.uri === phone.uri).expires, 499, 500, 'granted anew');
+      assertBetween(refreshed.contacts.find((c) => c.uri === phone.uri).expires, 599, 600, 'granted anew');
     });
 
   const changes = [
@@ -431,7 +431,7 @@ describe('bindings (RFC 3261 10.3)', () => {
     assert.equal(response.contacts[0].params['+sip.instance'], instance);
     const [binding] = await server.bindingsOf('alice');
     assert.equal(binding.contact, after.uri);
-    assert.equal(binding.instance, instance);
+    assert.equal(binding.instance, instance.slice(1, -1), 'without its quotes');
   });
 
   it('outbound: reg-id keys flows apart, and the answer requires outbound (RFC 5626 6)', async (t) => {

@@ -160,6 +160,6 @@ describe('rude clients', () => {
     );
     const p99 = percentile(latencies, 0.99);
     t.diagnostic(`refresh: median ${percentile(latencies, 0.5).toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
-    assert.ok(p99 < patient(50), `p99 ${p99} ms`);
+    assert.ok(p99 < patient(100), `p99 ${p99} ms`);
   });
 });

@@ -63,7 +63,7 @@ const table = [
   ['65 Contacts', (m) => {
     for (let i = 0; i < 64; i++) m.add('Contact', `<sip:alice@127.0.0.1:${6000 + i}>`);
     return m;
-  }, [400, 403], /Contact/],
+  }, 400, /contacts/],
   ['an Expires that is no number', header('Expires', 'soon'), 400, /Expires/],
   ['a negative Expires', header('Expires', '-1'), 400, /Expires/],
   ['a Path that is no address', (m) => m.add('Supported', 'path').add('Path', 'nowhere'), 400, /Path/],
@@ -114,7 +114,7 @@ const table = [
   ['headers nobody knows', also('X-Anything', 'at ; all, "really" <>'), 401],
   ['an IPv6 Contact', contact('<sip:alice@[2001:db8::7]:5060;transport=udp>'), 401],
   ['a Contact without brackets has header parameters', contact('sip:alice@127.0.0.1;expires=90'), 401],
-  ['an underscore in a host', contact('<sip:alice@my_phone.lan>'), 401],
+  ['an underscore in a host, which RFC 3261 25.1 does not know', contact('<sip:alice@my_phone.lan>'), 400, /Contact/],
   ['an escaped number sign', contact('<sip:al%23ice@127.0.0.1>'), 401],
   ['a body', (m) => {
     m.body = 'hello';

@@ -51,7 +51,7 @@ export class UdpClient extends Client {
   }
 
   send(data) {
-    this.socket.send(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
+    this.socket.send(data);
   }
 
   close() {
@@ -84,7 +84,7 @@ class StreamClient extends Client {
   }
 
   send(data) {
-    if (!this.socket.destroyed) this.socket.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
+    if (!this.socket.destroyed) this.socket.write(data);
   }
 
   close() {

@@ -31,9 +31,9 @@ void auth_free(struct auth *auth);
 enum auth_verdict {
     AUTH_OK,
     AUTH_CHALLENGE, /* no credentials that count: 401 */
-    AUTH_STALE,     /* a nonce of ours that is too old, of another flow, or used up: 401, stale=true */
-    AUTH_REFUSED,   /* wrong, unknown, or not allowed to register this AOR: 403 */
-    AUTH_MALFORMED, /* an Authorization that cannot be parsed: 400 */
+    AUTH_STALE, /* a nonce of ours that is too old, of another flow, or used up: 401, stale=true */
+    AUTH_REFUSED,     /* wrong, unknown, or not allowed to register this AOR: 403 */
+    AUTH_MALFORMED,   /* an Authorization that cannot be parsed: 400 */
     AUTH_UNAVAILABLE, /* whoever decides cannot be asked: 503 */
 };
 
@@ -50,7 +50,7 @@ struct auth_request {
     struct str aor;   /* canonical user@host */
     struct str realm; /* its host */
     enum transport_kind protocol;
-    conn_id conn;     /* nonces are bound to it; over UDP to the source IP */
+    conn_id conn; /* nonces are bound to it; over UDP to the source IP */
     struct net_address source;
     /* Hosts that the digest uri may name besides Request-URI and realm: this node's own. */
     const struct str *own_hosts;

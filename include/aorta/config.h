@@ -52,25 +52,25 @@ struct config {
     struct config_list ws_origins;
     uint32_t ws_ping_s; /* 0: off */
 
-    char *www;                       /* path, already resolved; NULL: no page */
-    bool www_is_default;             /* nobody set it: the program looks for its own page */
+    char *www;           /* path, already resolved; NULL: no page */
+    bool www_is_default; /* nobody set it: the program looks for its own page */
     bool has_admin;
-    struct net_address admin;        /* plain http */
-    char *admin_token;               /* NULL: none asked for */
+    struct net_address admin; /* plain http */
+    char *admin_token;        /* NULL: none asked for */
 
     uint32_t drain_s;
     enum log_level log_level;
     enum log_format log_format;
 
-    bool demo;                       /* started with --demo */
+    bool demo; /* started with --demo */
 };
 
 /* One thing that is wrong, printed as `aorta: FILE:LINE:COLUMN: key.path: what is wrong`. */
 struct config_source {
-    const char *file;           /* NULL: built-in defaults only */
+    const char *file;            /* NULL: built-in defaults only */
     const char *const *override; /* the -D arguments, "KEY=VALUE", in order */
     size_t override_count;
-    bool demo;                  /* demo defaults (users, certificate, loopback only) */
+    bool demo; /* demo defaults (users, certificate, loopback only) */
 };
 
 /* Reads, checks and resolves everything; all that is wrong is appended to `errors`, a line each

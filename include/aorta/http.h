@@ -18,13 +18,13 @@ struct http_request {
 /* Filled in by a handler; starts as 404 without a body. */
 struct http_reply {
     int status;
-    const char *content_type;  /* NULL: no body */
-    const char *cache_control; /* NULL: "no-store" */
-    const char *etag;          /* with its quotes; NULL: none */
-    const char *allow;         /* for 405 */
+    const char *content_type;     /* NULL: no body */
+    const char *cache_control;    /* NULL: "no-store" */
+    const char *etag;             /* with its quotes; NULL: none */
+    const char *allow;            /* for 405 */
     const char *www_authenticate; /* for 401 */
-    struct str file;           /* a body that outlives the connection; or */
-    struct buf body;           /* a heap buffer, freed by the transport */
+    struct str file;              /* a body that outlives the connection; or */
+    struct buf body;              /* a heap buffer, freed by the transport */
 };
 
 typedef void http_handler_fn(void *arg, const struct http_request *request,

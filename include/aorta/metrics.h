@@ -35,7 +35,8 @@ static inline void metrics_add_connection(struct metrics *m, enum transport_kind
     uint64_t n = atomic_load_explicit(&m->connections[kind], memory_order_relaxed);
     atomic_store_explicit(&m->connections[kind], n + (uint64_t)change, memory_order_relaxed);
 }
-static inline uint64_t metrics_sum(const struct metrics *blocks, unsigned workers, enum metric which)
+static inline uint64_t metrics_sum(const struct metrics *blocks, unsigned workers,
+                                   enum metric which)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < workers; i++)

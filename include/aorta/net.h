@@ -46,8 +46,8 @@ void net_loop_run(struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 /* Any thread, also from a signal handler. */
 void net_loop_wake(struct net_loop *loop);
-/* Closes what is still open (every stream gets its `closed`) and frees the loop, which no thread may
- * be running. NULL is fine. */
+/* Closes what is still open (every stream gets its `closed`) and frees the loop, which no thread
+ * may be running. NULL is fine. */
 void net_loop_close(struct net_loop *loop);
 
 /* ---- Streams ------------------------------------------------------------------------------- */

@@ -18,8 +18,8 @@ struct web_info {
     struct store *store;
     const struct metrics *metrics; /* one block a worker */
     unsigned workers;
-    const _Atomic int *state;      /* enum node_state */
-    const char *www;               /* folder to serve; NULL: none */
+    const _Atomic int *state; /* enum node_state */
+    const char *www;          /* folder to serve; NULL: none */
     const struct web_demo_user *demo_users;
     size_t demo_user_count;
     uint64_t started_ms;

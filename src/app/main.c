@@ -116,8 +116,9 @@ static int run(const struct arguments *args)
     buf_fini(&errors);
     if (rc < 0)
         return EXIT_UNUSABLE;
-    int status = args->checks ? app_check(config)
-                              : args->prints ? print_config(config) : app_run(config);
+    int status = args->checks   ? app_check(config)
+                 : args->prints ? print_config(config)
+                                : app_run(config);
     config_free(config);
     return status;
 }

@@ -40,7 +40,8 @@ static int add_machine_addresses(struct own_hosts *hosts)
     int rc = 0;
     for (struct ifaddrs *i = first; rc == 0 && i; i = i->ifa_next) {
         struct net_address address = {0};
-        if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+        if (!i->ifa_addr ||
+            (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
             continue;
         memcpy(&address, i->ifa_addr,
                i->ifa_addr->sa_family == AF_INET ? sizeof address.v4 : sizeof address.v6);

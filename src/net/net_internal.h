@@ -11,7 +11,7 @@ struct net_loop {
     uv_timer_t tick;
     struct lws_context *lws;
     struct lws_vhost *plain, *secure; /* secure: NULL without TLS */
-    struct ssl_ctx_st *client_ctx;       /* given to the library, never used */
+    struct ssl_ctx_st *client_ctx;    /* given to the library, never used */
     struct net_loop_events events;
     struct net_stream_events streams;
     struct net_stream *first_stream; /* all that are open, so that closing the loop can end them */

@@ -6,10 +6,10 @@
 
 enum {
     BACKLOG = 4096,
-    ACCEPTS_A_TURN = 64,   /* then the others get their turn */
-    RETRY_MS = 100,        /* pause when the process has no file or memory left for an accept */
+    ACCEPTS_A_TURN = 64, /* then the others get their turn */
+    RETRY_MS = 100,      /* pause when the process has no file or memory left for an accept */
     KEEPALIVE_S = 60,
-    UNACKED_MS = 30000,    /* bytes that a vanished peer never acknowledges end the connection */
+    UNACKED_MS = 30000, /* bytes that a vanished peer never acknowledges end the connection */
 };
 
 struct net_listener {

@@ -13,7 +13,7 @@ struct net_stream {
     void *owner;
     struct net_stream *next, **link;
     bool is_tls;
-    bool is_adopting;    /* net_stream_adopt() is on the stack: no events yet */
+    bool is_adopting; /* net_stream_adopt() is on the stack: no events yet */
     bool has_received;
 };
 
@@ -92,8 +92,7 @@ int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
         close(fd);
         return -ENOMEM;
     }
-    *s = (struct net_stream){
-        .loop = loop, .owner = owner, .is_tls = is_tls, .is_adopting = true};
+    *s = (struct net_stream){.loop = loop, .owner = owner, .is_tls = is_tls, .is_adopting = true};
     lws_adopt_desc_t info = {
         .vh = is_tls ? loop->secure : loop->plain,
         .type = LWS_ADOPT_SOCKET | (is_tls ? LWS_ADOPT_ALLOW_SSL : 0),

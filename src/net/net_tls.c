@@ -33,7 +33,7 @@ static int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
 
 static const struct lws_protocols protocols[] = {
     {.name = "stream", .callback = stream_callback},
-    {0},
+    {0               },
 };
 
 static struct lws_vhost *open_vhost(struct net_loop *loop, const char *name, const char *cert_file,

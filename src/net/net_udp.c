@@ -6,11 +6,11 @@
 
 enum {
     BATCH = 64,
-    BATCHES_A_TURN = 4,          /* then the other sockets get their turn */
-    SOCKET_BUFFER = 4 << 20,     /* rides out a burst of about 5,000 datagrams */
-    OUT_BYTES = 256 << 10,       /* answers of one batch; sent earlier when this is full */
+    BATCHES_A_TURN = 4,      /* then the other sockets get their turn */
+    SOCKET_BUFFER = 4 << 20, /* rides out a burst of about 5,000 datagrams */
+    OUT_BYTES = 256 << 10,   /* answers of one batch; sent earlier when this is full */
     MAX_DATAGRAM = 65507,
-    CONTROL_BYTES = 64,          /* one IP_PKTINFO or IPV6_PKTINFO */
+    CONTROL_BYTES = 64, /* one IP_PKTINFO or IPV6_PKTINFO */
 };
 
 struct slot {
@@ -148,8 +148,9 @@ int net_udp_send(struct net_udp *u, const struct net_address *remote,
 static void deliver(struct net_udp *u, unsigned i)
 {
     struct msghdr *header = &u->in_header[i].msg_hdr;
-    struct net_datagram datagram = {
-        .remote = u->in[i].remote, .data = u->in[i].vec.iov_base, .len = u->in_header[i].msg_len};
+    struct net_datagram datagram = {.remote = u->in[i].remote,
+                                    .data = u->in[i].vec.iov_base,
+                                    .len = u->in_header[i].msg_len};
     if (header->msg_flags & MSG_TRUNC)
         datagram.len = u->max_bytes + 1;
     if (u->is_wildcard)

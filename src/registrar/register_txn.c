@@ -1,5 +1,5 @@
-/* A REGISTER from its AOR to its answer (RFC 3261 10.3). Each step that may have to wait is the last
- * thing that its function does. */
+/* A REGISTER from its AOR to its answer (RFC 3261 10.3). Each step that may have to wait is the
+ * last thing that its function does. */
 #include "registrar_internal.h"
 #include <aorta/log.h>
 #include <aorta/nat.h>

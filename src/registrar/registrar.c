@@ -7,7 +7,7 @@
 enum {
     REPLY_CACHE_BYTES = 32 << 20,
     REPLY_BYTES = 256 << 10,
-    ARENA_BYTES = 16 << 10,   /* first chunk: a usual REGISTER with all its parts */
+    ARENA_BYTES = 16 << 10,    /* first chunk: a usual REGISTER with all its parts */
     ARENA_MAX_BYTES = 8 << 20, /* the largest message, parsed into its smallest parts */
     SIP_PORT = 5060,
     REFUSALS_LOGGED_PER_S = 10,
@@ -187,11 +187,11 @@ static const struct {
     void (*serve)(struct transaction *txn);
     bool heeds_require; /* RFC 3261 8.2.2.3: neither ACK nor CANCEL may be refused for Require */
 } methods[] = {
-    [SIP_METHOD_REGISTER] = {register_begin, true },
-    [SIP_METHOD_OPTIONS] = {serve_options,  true },
-    [SIP_METHOD_ACK] = {serve_ack,      false},
-    [SIP_METHOD_CANCEL] = {serve_cancel,   false},
-    [SIP_METHOD_OTHER] = {serve_other,    false},
+    [SIP_METHOD_REGISTER] = {.serve = register_begin, .heeds_require = true},
+    [SIP_METHOD_OPTIONS] = {.serve = serve_options,                       .heeds_require = true},
+    [SIP_METHOD_ACK] = {.serve = serve_ack},
+    [SIP_METHOD_CANCEL] = {.serve = serve_cancel     },
+    [SIP_METHOD_OTHER] = {.serve = serve_other  },
 };
 
 static void serve_fault(struct transaction *txn, const struct sip_fault *fault)

@@ -13,7 +13,7 @@ struct registrar {
     struct flow_set *flows;
     struct transaction *free_transactions;
     struct ratelimit refusal_log; /* a stranger can cause these lines */
-    char *reply_memory; /* headroom and one answer; a worker writes one at a time */
+    char *reply_memory;           /* headroom and one answer; a worker writes one at a time */
 };
 
 /* One request from its arrival to its answer: it may have to wait for others in between, so it
@@ -21,10 +21,10 @@ struct registrar {
 struct transaction {
     struct registrar *r;
     struct transaction *next_free;
-    struct arena arena;       /* message, parsed parts, scratch */
+    struct arena arena; /* message, parsed parts, scratch */
     struct sip_source source;
-    uint64_t reply_key;       /* UDP: for the retransmissions */
-    uint64_t now_ms;          /* when the message came */
+    uint64_t reply_key; /* UDP: for the retransmissions */
+    uint64_t now_ms;    /* when the message came */
     struct sip_request request;
     struct str aor, realm;
     struct auth_request auth;

@@ -1,6 +1,6 @@
 /* reply_cache.h - what was answered to each datagram of the last 32 s (RFC 3261 17.2.2, timer J),
- * so that a retransmission gets the same bytes again and runs nothing twice. Of limited size: when it
- * is full the oldest answers go early. One thread. */
+ * so that a retransmission gets the same bytes again and runs nothing twice. Of limited size: when
+ * it is full the oldest answers go early. One thread. */
 #ifndef AORTA_REPLY_CACHE_H
 #define AORTA_REPLY_CACHE_H
 #include <aorta/net_address.h>

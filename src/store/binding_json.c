@@ -6,7 +6,8 @@ static void put_member(struct buf *b, const char *name, struct str value)
     buf_put_json(b, value);
 }
 
-/* End of the Path value that starts at `from`: the comma between two stands outside of <> and "". */
+/* End of the Path value that starts at `from`: the comma between two stands outside of <> and "".
+ */
 static size_t path_end(struct str path, size_t from)
 {
     bool is_quoted = false, is_bracketed = false;
@@ -50,8 +51,8 @@ static void put_flow(struct buf *b, conn_id conn)
     if (conn == 0)
         buf_put_text(b, ",\"flow\":null");
     else
-        buf_printf(b, ",\"flow\":\"%x.%x.%x\"", (unsigned)(conn >> 56),
-                   (unsigned)(conn >> 32) & 0xffffff, (unsigned)conn);
+        buf_printf(b, ",\"flow\":\"%x.%x.%x\"", conn_id_worker(conn), conn_id_slot(conn),
+                   conn_id_generation(conn));
 }
 
 static void put_proxy(struct buf *b, const struct net_address *source)

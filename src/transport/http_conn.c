@@ -4,8 +4,8 @@
 #include <aorta/node_state.h>
 
 enum {
-    PIECE_BYTES = 16384,     /* of a file at once: what a slow reader makes us hold */
-    KEEPALIVE_MS = 15000,    /* between two requests */
+    PIECE_BYTES = 16384,  /* of a file at once: what a slow reader makes us hold */
+    KEEPALIVE_MS = 15000, /* between two requests */
     HEAD_BYTES = 1024,
 };
 
@@ -45,7 +45,8 @@ static void put_head(struct buf *b, const struct http_reply *reply, size_t body_
         buf_printf(b, "Content-Type: %s\r\n", reply->content_type);
     if (reply->status != 204 && reply->status != 304)
         buf_printf(b, "Content-Length: %zu\r\n", body_bytes);
-    buf_printf(b, "Cache-Control: %s\r\n", reply->cache_control ? reply->cache_control : "no-store");
+    buf_printf(b, "Cache-Control: %s\r\n",
+               reply->cache_control ? reply->cache_control : "no-store");
     if (reply->etag)
         buf_printf(b, "ETag: %s\r\n", reply->etag);
     if (reply->allow)
@@ -131,8 +132,8 @@ static void refuse(struct conn *c, int status, const char *why)
 static void upgrade(struct conn *c, const struct http_head *head)
 {
     const char *why = "No SIP is spoken on the admin port.";
-    int status = c->is_admin ? 400
-                             : http_head_check_upgrade(head, &c->t->deps.config->ws_origins, &why);
+    int status =
+        c->is_admin ? 400 : http_head_check_upgrade(head, &c->t->deps.config->ws_origins, &why);
     if (status == 101 && atomic_load(c->t->deps.node_state) == NODE_DRAINING) {
         status = 503;
         why = "This server is shutting down.";

@@ -19,15 +19,10 @@ enum {
 
 /* ---- Table --------------------------------------------------------------------------------- */
 
-static uint32_t slot_of(conn_id id)
-{
-    return (uint32_t)(id >> 32) & 0xffffff;
-}
-
 static struct conn *find_conn(const struct transport *t, conn_id id)
 {
-    uint32_t slot = slot_of(id);
-    if (id >> 56 != t->deps.worker || slot == 0 || slot >= t->slot_count)
+    uint32_t slot = conn_id_slot(id);
+    if (conn_id_worker(id) != t->deps.worker || slot == 0 || slot >= t->slot_count)
         return NULL;
     struct conn *c = t->slots[slot].conn;
     return c && c->id == id ? c : NULL;
@@ -59,13 +54,13 @@ static int name_conn(struct conn *c)
     uint32_t slot = t->free_slot;
     t->free_slot = t->slots[slot].next_free;
     t->slots[slot].conn = c;
-    c->id = (conn_id)t->deps.worker << 56 | (conn_id)slot << 32 | ++t->slots[slot].generation;
+    c->id = conn_id_make(t->deps.worker, slot, ++t->slots[slot].generation);
     return 0;
 }
 
 static void forget_name(struct conn *c)
 {
-    uint32_t slot = slot_of(c->id);
+    uint32_t slot = conn_id_slot(c->id);
     c->t->slots[slot].conn = NULL;
     c->t->slots[slot].next_free = c->t->free_slot;
     c->t->free_slot = slot;
@@ -286,8 +281,8 @@ static void close_late(struct conn *c, const char *what)
         conn_close(c);
 }
 
-/* Pings a silent WebSocket. One that stayed silent for as long as two pings should have been answered
- * in has no peer any more. Returns when to look again. */
+/* Pings a silent WebSocket. One that stayed silent for as long as two pings should have been
+ * answered in has no peer any more. Returns when to look again. */
 static uint64_t ping(struct conn *c)
 {
     uint64_t interval_ms = c->t->deps.config->ws_ping_s * 1000ull;

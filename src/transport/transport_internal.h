@@ -19,24 +19,24 @@ struct conn {
     enum transport_kind kind;
     enum conn_phase phase;
     bool is_admin;
-    bool is_counted;       /* in metrics as a SIP connection */
-    bool is_in_event;      /* a stream event of this connection is on the stack */
-    bool is_doomed;        /* to be closed when that event returns */
-    bool has_sip;          /* a SIP message has come */
+    bool is_counted;  /* in metrics as a SIP connection */
+    bool is_in_event; /* a stream event of this connection is on the stack */
+    bool is_doomed;   /* to be closed when that event returns */
+    bool has_sip;     /* a SIP message has come */
     bool is_authenticated;
     bool closes_after_body; /* HTTP: no keep-alive */
-    uint8_t pings;         /* sent since the peer was last heard */
+    uint8_t pings;          /* sent since the peer was last heard */
     struct transport *t;
     struct net_stream *stream;
     struct net_address remote;
-    uint64_t opened_ms;    /* since the handshake or upgrade: the start of its deadlines */
+    uint64_t opened_ms; /* since the handshake or upgrade: the start of its deadlines */
     uint64_t heard_ms;
-    struct timer timer;    /* the next deadline or ping */
+    struct timer timer; /* the next deadline or ping */
     void *user;
-    struct buf input;      /* what is not whole yet; empty for an idle connection */
-    struct buf *message;   /* WebSocket: fragments so far; NULL outside a fragmented message */
+    struct buf input;    /* what is not whole yet; empty for an idle connection */
+    struct buf *message; /* WebSocket: fragments so far; NULL outside a fragmented message */
     bool message_is_text;
-    struct str body;       /* HTTP: what is left of a file to send */
+    struct str body; /* HTTP: what is left of a file to send */
 };
 
 struct conn_slot {

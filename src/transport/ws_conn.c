@@ -132,8 +132,9 @@ size_t ws_conn_read(struct conn *c, char *data, size_t len)
     while (used < len && c->phase == CONN_WS && !c->is_doomed) {
         struct ws_frame frame;
         uint16_t close_code;
-        enum ws_frame_result result = ws_frame_read(
-            data + used, len - used, c->t->deps.config->message_bytes, &frame, &close_code);
+        enum ws_frame_result result =
+            ws_frame_read(data + used, len - used, c->t->deps.config->message_bytes, &frame,
+                          &close_code);
         if (result == WS_FRAME_MORE)
             break;
         if (result == WS_FRAME_BAD) {

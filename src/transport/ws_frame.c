@@ -48,8 +48,8 @@ static void unmask(char *data, size_t len, const unsigned char mask[MASK_BYTES])
         data[i] = (char)((unsigned char)data[i] ^ mask[i % MASK_BYTES]);
 }
 
-enum ws_frame_result ws_frame_read(char *data, size_t len, size_t max_payload,
-                                   struct ws_frame *out, uint16_t *close_code)
+enum ws_frame_result ws_frame_read(char *data, size_t len, size_t max_payload, struct ws_frame *out,
+                                   uint16_t *close_code)
 {
     const unsigned char *head = (const unsigned char *)data;
     if (len < 2)

@@ -5,7 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ws_opcode { WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
+enum ws_opcode {
+    WS_CONTINUATION = 0,
+    WS_TEXT = 1,
+    WS_BINARY = 2,
+    WS_CLOSE = 8,
+    WS_PING = 9,
+    WS_PONG = 10
+};
 
 /* RFC 6455 7.4.1 */
 enum ws_close_code {
@@ -31,8 +38,8 @@ enum ws_frame_result { WS_FRAME_OK, WS_FRAME_MORE, WS_FRAME_BAD };
  * then says how to close (1002 for an unmasked frame, reserved bits or opcodes, a fragmented or
  * long control frame, a length not in its shortest form; 1009 for a payload over `max_payload`,
  * before it has come). Unmasks the payload, so call it once for each whole frame. */
-enum ws_frame_result ws_frame_read(char *data, size_t len, size_t max_payload,
-                                   struct ws_frame *out, uint16_t *close_code);
+enum ws_frame_result ws_frame_read(char *data, size_t len, size_t max_payload, struct ws_frame *out,
+                                   uint16_t *close_code);
 
 /* Header of an unfragmented frame without mask, for a payload of `payload_bytes`: written to the
  * bytes that end at `payload`. Returns its length, at most WS_FRAME_HEADER. */

@@ -4,10 +4,10 @@
 #include <aorta/buf.h>
 
 struct asset {
-    char *path;               /* "/app.js" */
+    char *path; /* "/app.js" */
     const char *content_type;
-    struct str content;       /* on the heap */
-    char etag[20];            /* with its quotes */
+    struct str content; /* on the heap */
+    char etag[20];      /* with its quotes */
 };
 
 struct assets;

@@ -23,9 +23,9 @@ struct web {
     _Atomic uint32_t rate_tenths[RATES]; /* per second, times ten */
 };
 
-void web_put_status(struct web *web, struct buf *b);      /* status.c */
-void web_put_node(const struct web *web, struct buf *b);  /* status.c */
-void web_put_demo(const struct web *web, struct buf *b);  /* status.c */
+void web_put_status(struct web *web, struct buf *b);     /* status.c */
+void web_put_node(const struct web *web, struct buf *b); /* status.c */
+void web_put_demo(const struct web *web, struct buf *b); /* status.c */
 /* `reply` gets the page of registrations that the query asks for, or 400. registrations.c */
 void web_list_registrations(struct web *web, const struct http_request *request,
                             struct http_reply *reply);

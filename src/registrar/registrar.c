@@ -183,16 +183,27 @@ static void serve_other(struct transaction *txn)
     txn_reply_with(txn, 405, sip_reason(405), "Allow", ALLOWED_METHODS);
 }
 
-static const struct {
+struct method_row {
+    enum sip_method method;
     void (*serve)(struct transaction *txn);
     bool heeds_require; /* RFC 3261 8.2.2.3: neither ACK nor CANCEL may be refused for Require */
-} methods[] = {
-    [SIP_METHOD_REGISTER] = {.serve = register_begin, .heeds_require = true},
-    [SIP_METHOD_OPTIONS] = {.serve = serve_options,                       .heeds_require = true},
-    [SIP_METHOD_ACK] = {.serve = serve_ack},
-    [SIP_METHOD_CANCEL] = {.serve = serve_cancel     },
-    [SIP_METHOD_OTHER] = {.serve = serve_other  },
 };
+
+static const struct method_row methods[] = {
+    {SIP_METHOD_REGISTER, register_begin, true },
+    {SIP_METHOD_OPTIONS,  serve_options,  true },
+    {SIP_METHOD_ACK,      serve_ack,      false},
+    {SIP_METHOD_CANCEL,   serve_cancel,   false},
+    {SIP_METHOD_OTHER,    serve_other,    false}, /* the last: whatever else it is */
+};
+
+static const struct method_row *find_method(enum sip_method method)
+{
+    const struct method_row *row = methods;
+    while (row->method != method && row->method != SIP_METHOD_OTHER)
+        row++;
+    return row;
+}
 
 static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
 {
@@ -222,12 +233,13 @@ static void serve(struct transaction *txn, struct str message)
     }
     LOG_TRACE("request", LOG_STR("method", txn->request.method_text),
               LOG_STR("call_id", txn->request.call_id), LOG_NUM("cseq", txn->request.cseq));
-    if (methods[txn->request.method].heeds_require && txn->request.unsupported.len > 0) {
+    const struct method_row *row = find_method(txn->request.method);
+    if (row->heeds_require && txn->request.unsupported.len > 0) {
         metrics_add(txn->r->deps.metrics, METRIC_INVALID);
         txn_reply_with(txn, 420, sip_reason(420), "Unsupported", txn->request.unsupported);
         return;
     }
-    methods[txn->request.method].serve(txn);
+    row->serve(txn);
 }
 
 /* ---- What the transport calls -------------------------------------------------------------- */

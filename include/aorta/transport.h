@@ -72,6 +72,8 @@ void transport_tick(struct transport *t, uint64_t now_ms);
 /* Drain: takes no more SIP connections, and closes those it has (WebSockets with 1001) spread over
  * `spread_ms`. Plain HTTP and UDP are still served. */
 void transport_drain(struct transport *t, uint64_t now_ms, uint32_t spread_ms);
+/* Says goodbye (1001) to the WebSockets that are left, as the last thing before the loop stops. */
+void transport_finish(struct transport *t);
 /* Closes all listeners and sockets, so that the loop may be closed. */
 void transport_close(struct transport *t);
 

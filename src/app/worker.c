@@ -23,14 +23,23 @@ static void on_tick(void *arg)
     each_second(w, now_ms);
 }
 
+/* The last ones shall still be able to answer our close. */
+static uint32_t spread_ms(const struct config *config)
+{
+    uint32_t drain_ms = config->drain_s * SECOND_MS;
+    return drain_ms - (drain_ms / 4 < SECOND_MS ? drain_ms / 4 : SECOND_MS);
+}
+
 static void on_woken(void *arg)
 {
     struct worker *w = arg;
     unsigned commands = atomic_exchange(&w->commands, 0);
     if (commands & WORKER_DRAIN)
-        transport_drain(w->transport, clock_now_ms(), w->shared->config->drain_s * SECOND_MS);
-    if (commands & WORKER_STOP)
+        transport_drain(w->transport, clock_now_ms(), spread_ms(w->shared->config));
+    if (commands & WORKER_STOP) {
+        transport_finish(w->transport);
         net_loop_stop(w->loop);
+    }
 }
 
 static int open_loop(struct worker *w, struct buf *error)

@@ -9,8 +9,8 @@ enum {
 
 /* SIP_VALUE and SIP_DISPLAY are wider than the RFC: nobody but their sender ever reads them again,
  * so what cannot be mistaken for a delimiter passes, and all of UTF-8 does. ':' stays out of
- * display names, or "sip:a@b <sip:c@d>" would have two readings. SIP_HOST has '_' for the Vias
- * of containers, which often are named so; sip_is_hostname() has not. */
+ * display names, or "sip:a@b <sip:c@d>" would have two readings. SIP_HOST has '_', which the RFC
+ * has not: containers and PCs often are named so. */
 const uint16_t sip_classes[256] = {
     ['\t'] = SIP_DISPLAY,
     [' '] = SIP_DISPLAY,
@@ -102,19 +102,20 @@ int sip_hex_value(char c)
 }
 
 /* RFC 3261 25.1: the last label starts with a letter, so that no host is nearly an IPv4 address.
- * The root's dot, which the RFC allows at the end, is more than the browser libraries can read. */
+ * The root's dot, which the RFC allows at the end, is more than the browser libraries can read; and
+ * they read '_', which the RFC does not have, in all labels but the last. */
 bool sip_is_hostname(struct str s)
 {
-    if (s.len == 0 || s.len > 253 || s.ptr[s.len - 1] == '.' || str_find(s, '_') < s.len)
+    if (s.len == 0 || s.len > 253 || s.ptr[s.len - 1] == '.')
         return false;
-    struct str label;
+    struct str label = STR_NONE;
     bool starts_with_letter = false;
     while (str_split(&s, '.', &label)) {
         if (!sip_is_all(label, SIP_HOST) || label.ptr[0] == '-' || label.ptr[label.len - 1] == '-')
             return false;
         starts_with_letter = sip_is(label.ptr[0], SIP_ALPHA);
     }
-    return starts_with_letter;
+    return starts_with_letter && str_find(label, '_') == label.len;
 }
 
 size_t sip_quoted_end(struct str s, size_t at)

@@ -511,6 +511,14 @@ static void close_sip_listeners(struct transport *t)
     }
 }
 
+/* Not random(): all nodes of a fleet would draw the same numbers. */
+static uint64_t draw_below(uint64_t limit)
+{
+    uint32_t random = 0;
+    (void)net_random(&random, sizeof random); /* without it, all close at once */
+    return limit * random >> 32;
+}
+
 void transport_drain(struct transport *t, uint64_t now_ms, uint32_t spread_ms)
 {
     t->now_ms = now_ms;
@@ -519,7 +527,19 @@ void transport_drain(struct transport *t, uint64_t now_ms, uint32_t spread_ms)
     for (uint32_t i = 1; i < t->slot_count; i++) {
         struct conn *c = t->slots[i].conn;
         if (c && conn_is_sip(c))
-            conn_set_timer(c, now_ms + (uint64_t)((double)random() / RAND_MAX * spread_ms));
+            conn_set_timer(c, now_ms + draw_below(spread_ms));
+    }
+}
+
+void transport_finish(struct transport *t)
+{
+    for (uint32_t i = 1; i < t->slot_count; i++) {
+        struct conn *c = t->slots[i].conn;
+        if (!c || c->phase != CONN_WS)
+            continue;
+        bool is_outermost = enter(c);
+        ws_conn_close(c, WS_CLOSE_GOING_AWAY);
+        leave(c, is_outermost);
     }
 }
 

@@ -1,7 +1,7 @@
 #include "digest_internal.h"
-#include "mbedtls_compat.h"
 #include <aorta/buf.h>
 #include <errno.h>
+#include <mbedtls_compat.h>
 
 enum { SHA_512_BYTES = 64 };
 

@@ -1,8 +1,8 @@
 #include "hex_internal.h"
-#include "mbedtls_compat.h"
 #include "nonce_internal.h"
 #include <aorta/buf.h>
 #include <errno.h>
+#include <mbedtls_compat.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>

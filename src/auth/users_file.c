@@ -1,11 +1,11 @@
 #include "digest_internal.h"
 #include "hex_internal.h"
-#include "mbedtls_compat.h"
 #include "users_internal.h"
 #include <aorta/json_text.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <malloc.h>
+#include <mbedtls_compat.h>
 #include <stdlib.h>
 
 enum {

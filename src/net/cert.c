@@ -1,11 +1,11 @@
 /* A self-signed certificate for a server on this machine. */
 #include "cert_internal.h"
-#include "mbedtls_compat.h"
 #include <errno.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/platform_util.h>
+#include <mbedtls_compat.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>

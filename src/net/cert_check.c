@@ -1,10 +1,10 @@
 /* What is wrong with a certificate or its key, said in a sentence before a TLS library says it in
  * numbers. */
 #include "cert_internal.h"
-#include "mbedtls_compat.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <mbedtls/platform_util.h>
+#include <mbedtls_compat.h>
 #include <stdlib.h>
 #include <unistd.h>
 

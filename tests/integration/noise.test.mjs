@@ -2,11 +2,11 @@
 // binding, and the server outlives them all. (A sanitizer build looks at every byte it reads.)
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assertStatus, scaled } from './lib/expect.mjs';
+import { assertStatus } from './lib/expect.mjs';
 import { withServer } from './lib/server.mjs';
 import { openPhone } from './lib/phone.mjs';
 
-const ROUNDS = scaled(20000);
+const ROUNDS = 20000;
 const BURST = 40;
 
 /** Marsaglia's xorshift32, so that a failure comes again. */
@@ -56,8 +56,7 @@ describe('noise', () => {
       for (;;) {
         const answer = await phone.client.nextResponse();
         assert.match(answer.reason, /^[A-Za-z0-9 .,-]+$/, answer.text);
-        assert.ok(answer.status >= 400 || answer.status === 200, answer.text);
-        assert.notEqual(answer.contacts.length > 0 && answer.status === 200, true, answer.text);
+        assert.ok(answer.status >= 400, answer.text);
         if (answer.get('Call-ID') === `marker-${done}`) break;
       }
     }

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "auth/digest_internal.h"
-#include "auth/mbedtls_compat.h"
+#include <mbedtls_compat.h>
 #include "auth/nonce_internal.h"
 #include <aorta/auth.h>
 #include <ctype.h>

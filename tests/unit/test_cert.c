@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "net/cert_internal.h"
-#include "net/mbedtls_compat.h"
+#include <mbedtls_compat.h>
 #include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>

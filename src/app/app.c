@@ -230,11 +230,11 @@ static int open_listener(struct app *app, const struct config_listener *listener
     if (!app->sbc_address)
         app->sbc_address =
             app->config->advertise ? strdup(app->config->advertise) : print_address("", &address);
-    app->listeners[app->listener_count] = print_address(scheme, &address);
-    if (!app->listeners[app->listener_count] || !app->sbc_address)
+    char *printed = print_address(scheme, &address);
+    app->listeners[app->listener_count++] = printed;
+    if (!printed || !app->sbc_address)
         return fail(app, "out of memory");
-    LOG_INFO("listening", LOG_TEXT("on", app->listeners[app->listener_count]));
-    app->listener_count++;
+    LOG_INFO("listening", LOG_TEXT("on", printed));
     return 0;
 }
 

@@ -339,7 +339,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* What is due for a SIP connection by now, and when to look again. */
 static void check_sip(struct conn *c)
 {
-    const char *what;
+    const char *what = NULL;
     uint64_t due_ms = find_deadline(c, &what);
     if (c->t->now_ms >= due_ms) {
         close_late(c, what);

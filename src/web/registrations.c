@@ -8,6 +8,7 @@ enum {
     DEFAULT_LIMIT = 100,
     MAX_LIMIT = 1000,
     PARAM_BYTES = 512,
+    AOR_BYTES = 3 * PARAM_BYTES, /* escapes may make it so much longer */
     ARENA_FIRST_BYTES = 64 << 10,
     ARENA_MAX_BYTES = 64 << 20,
     PAGES_A_REQUEST = 64, /* looked through for one answer; its cursor goes on from there */
@@ -128,10 +129,10 @@ static struct str canonical_aor(struct str text, struct arena *arena)
     }
     struct sip_uri uri;
     struct buf b;
-    char *memory = arena_alloc(arena, PARAM_BYTES * 3);
+    char *memory = arena_alloc(arena, AOR_BYTES);
     if (!memory || sip_uri_parse(uri_text, &uri) != SIP_URI_OK)
         return text;
-    buf_init_fixed(&b, memory, PARAM_BYTES * 3);
+    buf_init_fixed(&b, memory, AOR_BYTES);
     return sip_uri_write_aor(&uri, &b) == 0 && !b.error ? buf_str(&b) : text;
 }
 

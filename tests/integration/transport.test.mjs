@@ -237,7 +237,9 @@ describe('pings and deadlines', () => {
     const silent = await LightWsClient.open(server.port.ws); // answers none
     const page = await openPhone(t, server, 'ws', { client: silent });
     assertStatus(await page.register(), 200);
+    const stranger = await openRawWs(t, server); // has not even said a word
     const began = Date.now();
+    assert.equal((await stranger.next()).opcode, OP.PING);
     assert.equal((await silent.next()).opcode, OP.PING);
     assertBetween(Date.now() - began, 700, 2500, 'after one idle second');
     await silent.closes();

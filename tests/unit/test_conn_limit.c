@@ -68,7 +68,7 @@ enum { THREADS = 4, ROUNDS = 20000, TOTAL = 5, PER_IP = 3 };
 struct crowd {
     struct conn_limit *limit;
     struct net_address remote[2];
-    atomic_int held[2], most_of_one, most;
+    atomic_int held[2], held_in_all, most_of_one, most;
     atomic_uint next;
 };
 
@@ -86,10 +86,10 @@ static void *come_and_go(void *arg)
     for (int i = 0; i < ROUNDS; i++, which ^= i % 7 == 0) {
         if (!conn_limit_take(crowd->limit, &crowd->remote[which]))
             continue;
-        int of_one = atomic_fetch_add(&crowd->held[which], 1) + 1;
-        raise_to(&crowd->most_of_one, of_one);
-        raise_to(&crowd->most, of_one + atomic_load(&crowd->held[!which]));
-        atomic_fetch_sub(&crowd->held[which], 1); /* before, so that the test never counts too many */
+        raise_to(&crowd->most_of_one, atomic_fetch_add(&crowd->held[which], 1) + 1);
+        raise_to(&crowd->most, atomic_fetch_add(&crowd->held_in_all, 1) + 1);
+        atomic_fetch_sub(&crowd->held_in_all, 1); /* before it is given: never one too many here */
+        atomic_fetch_sub(&crowd->held[which], 1);
         conn_limit_give(crowd->limit, &crowd->remote[which]);
     }
     return NULL;

@@ -232,7 +232,7 @@ static void put_head_of(struct buf *b, size_t bytes, size_t lines)
     for (size_t i = 2; i < lines; i++)
         buf_put_text(b, "X:\r\n");
     buf_put_text(b, "X:");
-    while (b->len < bytes - 4)
+    while (b->len + 4 < bytes)
         buf_put_char(b, 'x');
     buf_put_text(b, "\r\n\r\n");
 }

@@ -26,7 +26,7 @@ struct app {
     unsigned worker_count; /* opened so far */
     char *listeners[MAX_LISTENERS];
     size_t listener_count;
-    struct net_address admin; /* as bound */
+    struct net_address first_bound, admin; /* as bound */
     char *sbc_address;
     _Atomic int state; /* enum node_state */
     struct buf error;
@@ -227,12 +227,11 @@ static int open_listener(struct app *app, const struct config_listener *listener
         return rc;
     char scheme[8];
     snprintf(scheme, sizeof scheme, "%s://", transport_kind_name(listener->kind));
-    if (!app->sbc_address)
-        app->sbc_address =
-            app->config->advertise ? strdup(app->config->advertise) : print_address("", &address);
+    if (app->listener_count == 0)
+        app->first_bound = address;
     char *printed = print_address(scheme, &address);
     app->listeners[app->listener_count++] = printed;
-    if (!printed || !app->sbc_address)
+    if (!printed)
         return fail(app, "out of memory");
     LOG_INFO("listening", LOG_TEXT("on", printed));
     return 0;
@@ -250,6 +249,10 @@ static int open_listeners(struct app *app)
         int rc = listen_everywhere(app, TRANSPORT_WS, true, &app->admin);
         first_error = first_error ? first_error : rc;
     }
+    const char *advertise = app->config->advertise;
+    app->sbc_address = advertise ? strdup(advertise) : print_address("", &app->first_bound);
+    if (!app->sbc_address)
+        return fail(app, "out of memory");
     web_set_addresses(app->shared.web, (const char *const *)app->listeners, app->listener_count,
                       app->sbc_address);
     return first_error;

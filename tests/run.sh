@@ -17,6 +17,7 @@ for suite in $suites; do
   esac
 done
 
+NODE_TESTS_MAX_S=600 # a client library that never stops reconnecting must not keep us here for ever
 passed=0
 failed=0
 results=$(mktemp -d)
@@ -75,7 +76,7 @@ run_node() {
   local report=$results/node.tap status=0
   (
     cd "$1"
-    node --test --test-concurrency=1 --test-reporter=spec --test-reporter-destination=stdout \
+    timeout --kill-after=10 "$NODE_TESTS_MAX_S" node --test --test-concurrency=1 --test-reporter=spec --test-reporter-destination=stdout \
       --test-reporter=tap --test-reporter-destination="$report"
   ) || status=$?
   count "$(number '^# pass ' "$report")" \

@@ -6,4 +6,13 @@
 #include <stdint.h>
 
 uint64_t clock_now_ms(void);
+
+/* A time as a date of the Gregorian calendar, in UTC. */
+struct clock_date {
+    unsigned year, month, day; /* month and day from 1 */
+    unsigned hour, minute, second;
+    unsigned weekday; /* 0 is Sunday */
+};
+/* Pure. gmtime_r() does the same under a lock that all threads of the process share. */
+void clock_split(uint64_t time_ms, struct clock_date *out);
 #endif

@@ -1,8 +1,8 @@
 #include "log_internal.h"
 #include "utf8_internal.h"
 #include <aorta/buf.h>
+#include <aorta/clock.h>
 #include <inttypes.h>
-#include <time.h>
 
 typedef void put_value_fn(struct buf *line, struct str value);
 
@@ -42,11 +42,10 @@ static const struct layout layouts[] = {
 
 static void put_time(struct buf *line, uint64_t time_ms)
 {
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    buf_printf(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900, utc.tm_mon + 1,
-               utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (unsigned)(time_ms % 1000));
+    struct clock_date utc;
+    clock_split(time_ms, &utc);
+    buf_printf(line, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", utc.year, utc.month, utc.day, utc.hour,
+               utc.minute, utc.second, (unsigned)(time_ms % 1000));
 }
 
 /* Control characters, of which U+009B alone starts a terminal's escape sequence, and those that

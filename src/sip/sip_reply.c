@@ -1,6 +1,6 @@
 #include "sip_internal.h"
+#include <aorta/clock.h>
 #include <assert.h>
-#include <time.h>
 
 /* Only assert() asks, and not in a release. */
 __attribute__((unused)) static bool is_safe_reason(const char *reason)
@@ -154,10 +154,8 @@ void sip_put_date(struct buf *b, uint64_t now_ms)
     static const char day[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char month[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm))
-        return; /* a year beyond int */
-    buf_printf(b, "%s, %02d %s %04d %02d:%02d:%02d GMT", day[tm.tm_wday], tm.tm_mday,
-               month[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    struct clock_date date;
+    clock_split(now_ms, &date);
+    buf_printf(b, "%s, %02u %s %04u %02u:%02u:%02u GMT", day[date.weekday], date.day,
+               month[date.month - 1], date.year, date.hour, date.minute, date.second);
 }

@@ -112,6 +112,7 @@ test('a duplicated tab is another device', async () => {
     page.waitForEvent('popup'),
     page.evaluate(() => void window.open(location.href)),
   ]);
+  await copy.waitForLoadState('load'); // its script fills in what the tab remembers
   await registerAlice(copy);
   await bindingsBecome(ALICE, 2);
   await copy.close();

@@ -1,1 +1,2 @@
 add_unit_test(cert net)
+add_unit_test(net_udp net)

@@ -41,23 +41,23 @@ static void tells_stun_from_sip(void **state)
         int what;
         const char *why;
     } row[] = {
-        {STR("\x00\x01\x00\x00" COOKIE ID),                 ANSWERED, "a binding request"                  },
-        {STR("\x00\x01\x00\x04" COOKIE ID "\x80\x22\0\0"),  ANSWERED, "with an attribute"                  },
-        {STR("\x00\x11\x00\x00" COOKIE ID),                 SILENT,   "a binding indication"               },
-        {STR("\x01\x01\x00\x00" COOKIE ID),                 SILENT,   "a response: or two servers ping-pong"},
-        {STR("\x01\x11\x00\x00" COOKIE ID),                 SILENT,   "an error response"                  },
-        {STR("\x00\x03\x00\x00" COOKIE ID),                 SILENT,   "TURN's Allocate"                    },
-        {STR("\x00\x01\x00\x04" COOKIE ID),                 SILENT,   "longer than it is"                  },
-        {STR("\x00\x01\xff\xfc" COOKIE ID),                 SILENT,   "much longer than it is"             },
-        {STR("\x00\x01\x00\x00" COOKIE ID "\x80\x22\0\0"),  SILENT,   "shorter than it is"                 },
-        {STR("\x00\x01\x00\x03" COOKIE ID "abc"),           SILENT,   "attributes fill multiples of four"  },
-        {STR("\x40\x01\x00\x00" COOKIE ID),                 OTHER,    "first two bits"                     },
-        {STR("\x80\x01\x00\x00" COOKIE ID),                 OTHER,    "first two bits"                     },
-        {STR("\x00\x01\x00\x00\x21\x12\xa4\x43" ID),        OTHER,    "RFC 3489 had no cookie"             },
-        {STR("REGISTER sip:example.com SIP/2.0\r\n"),       OTHER,    "SIP"                                },
-        {STR("REGI" COOKIE "sip:example.com SIP/2.0"),      OTHER,    "letters have the second bit set"    },
-        {STR("\0\0\0\0"),                                   OTHER,    "a keep-alive of some phones"        },
-        {STR(""),                                           OTHER,    "nothing"                            },
+        {STR("\x00\x01\x00\x00" COOKIE ID),                ANSWERED, "a binding request"                   },
+        {STR("\x00\x01\x00\x04" COOKIE ID "\x80\x22\0\0"), ANSWERED, "with an attribute"                   },
+        {STR("\x00\x11\x00\x00" COOKIE ID),                SILENT,   "a binding indication"                },
+        {STR("\x01\x01\x00\x00" COOKIE ID),                SILENT,   "a response: or two servers ping-pong"},
+        {STR("\x01\x11\x00\x00" COOKIE ID),                SILENT,   "an error response"                   },
+        {STR("\x00\x03\x00\x00" COOKIE ID),                SILENT,   "TURN's Allocate"                     },
+        {STR("\x00\x01\x00\x04" COOKIE ID),                SILENT,   "longer than it is"                   },
+        {STR("\x00\x01\xff\xfc" COOKIE ID),                SILENT,   "much longer than it is"              },
+        {STR("\x00\x01\x00\x00" COOKIE ID "\x80\x22\0\0"), SILENT,   "shorter than it is"                  },
+        {STR("\x00\x01\x00\x03" COOKIE ID "abc"),          SILENT,   "attributes fill multiples of four"   },
+        {STR("\x40\x01\x00\x00" COOKIE ID),                OTHER,    "first two bits"                      },
+        {STR("\x80\x01\x00\x00" COOKIE ID),                OTHER,    "first two bits"                      },
+        {STR("\x00\x01\x00\x00\x21\x12\xa4\x43" ID),       OTHER,    "RFC 3489 had no cookie"              },
+        {STR("REGISTER sip:example.com SIP/2.0\r\n"),      OTHER,    "SIP"                                 },
+        {STR("REGI" COOKIE "sip:example.com SIP/2.0"),     OTHER,    "letters have the second bit set"     },
+        {STR("\0\0\0\0"),                                  OTHER,    "a keep-alive of some phones"         },
+        {STR(""),                                          OTHER,    "nothing"                             },
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         bool is_message;
@@ -90,15 +90,15 @@ static void answers(void **state)
         uint16_t port;
         struct str reply;
     } row[] = {
-        {"192.0.2.1",                            32853, STR("\x01\x01\x00\x0c" COOKIE ID
-                                                            "\x00\x20\x00\x08\x00\x01\xa1\x47"
-                                                            "\xe1\x12\xa6\x43")                },
-        {"2001:db8:1234:5678:11:2233:4455:6677", 32853, STR("\x01\x01\x00\x18" COOKIE ID
-                                                            "\x00\x20\x00\x14\x00\x02\xa1\x47"
-                                                            "\x01\x13\xa9\xfa\xa5\xd3\xf1\x79"
-                                                            "\xbc\x25\xf4\xb5\xbe\xd2\xb9\xd9")},
-        {"33.18.164.66",                         8466,  STR("\x01\x01\x00\x0c" COOKIE ID
-                                                            "\x00\x20\x00\x08\x00\x01\0\0\0\0\0\0")},
+        {"192.0.2.1",                            32853,
+         STR("\x01\x01\x00\x0c" COOKIE ID "\x00\x20\x00\x08\x00\x01\xa1\x47"
+             "\xe1\x12\xa6\x43")                                                 },
+        {"2001:db8:1234:5678:11:2233:4455:6677", 32853,
+         STR("\x01\x01\x00\x18" COOKIE ID "\x00\x20\x00\x14\x00\x02\xa1\x47"
+             "\x01\x13\xa9\xfa\xa5\xd3\xf1\x79"
+             "\xbc\x25\xf4\xb5\xbe\xd2\xb9\xd9")                                 },
+        {"33.18.164.66",                         8466,
+         STR("\x01\x01\x00\x0c" COOKIE ID "\x00\x20\x00\x08\x00\x01\0\0\0\0\0\0")},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         struct net_address remote = address(row[i].ip, row[i].port);

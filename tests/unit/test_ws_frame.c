@@ -54,8 +54,7 @@ static void first_bytes(void **state)
             if (length > 125) /* the longer length that follows is 0, so not in its shortest form */
                 is_good = false;
             uint16_t code;
-            enum ws_frame_result result =
-                read_copy((struct str){wire, sizeof wire}, ROOMY, &code);
+            enum ws_frame_result result = read_copy((struct str){wire, sizeof wire}, ROOMY, &code);
             if (result != (is_good ? WS_FRAME_OK : WS_FRAME_BAD))
                 fail_msg("%02x %02x: %d", first, second, result);
             if (!is_good && code != WS_CLOSE_PROTOCOL_ERROR)
@@ -75,38 +74,41 @@ static void lengths(void **state)
         uint16_t close_code;
         const char *why;
     } row[] = {
-        {STR("\x82\x80"),                                 ROOMY,    MORE, 0,    "empty, its mask is to come"       },
-        {STR("\x82\x80mask"),                             0,        OK,   0,    "empty fits any limit"             },
-        {STR("\x82\x81"),                                 0,        BAD,  1009, "known from the second byte"       },
-        {STR("\x82\xfd"),                                 125,      MORE, 0,    "just within the limit"            },
-        {STR("\x82\xfd"),                                 124,      BAD,  1009, "just over it"                     },
-        {STR("\x82\xfe\x00"),                             ROOMY,    MORE, 0,    "half of a length"                 },
-        {STR("\x82\xfe\x00\x00"),                         ROOMY,    BAD,  1002, "0 in 16 bits"                     },
-        {STR("\x82\xfe\x00\x7d"),                         ROOMY,    BAD,  1002, "125 in 16 bits"                   },
-        {STR("\x82\xfe\x00\x7e"),                         ROOMY,    MORE, 0,    "126 needs 16 bits"                },
-        {STR("\x82\xfe\x00\x7d"),                         10,       BAD,  1002, "malformed comes before too long"  },
-        {STR("\x82\xfe\xff\xff"),                         65535,    MORE, 0,    "65535 fits 16 bits"               },
-        {STR("\x82\xfe\xff\xff"),                         65534,    BAD,  1009, "limit in 16 bits"                 },
-        {STR("\x82\xff\0\0\0\0\0\0\0"),                   ROOMY,    MORE, 0,    "seven bytes of eight"             },
-        {STR("\x82\xff\0\0\0\0\0\0\0\0"),                 ROOMY,    BAD,  1002, "0 in 64 bits"                     },
-        {STR("\x82\xff\0\0\0\0\0\0\0\x7e"),               ROOMY,    BAD,  1002, "126 in 64 bits"                   },
-        {STR("\x82\xff\0\0\0\0\0\0\xff\xff"),             ROOMY,    BAD,  1002, "65535 in 64 bits"                 },
-        {STR("\x82\xff\0\0\0\0\0\x01\0\0"),               65536,    MORE, 0,    "65536 needs 64 bits"              },
-        {STR("\x82\xff\0\0\0\0\0\x01\0\0"),               65535,    BAD,  1009, "limit in 64 bits"                 },
-        {STR("\x82\xff\0\0\0\x01\0\0\0\x05"),             ROOMY,    BAD,  1009, "4 GB and 5: not taken for 5"      },
-        {STR("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"), ROOMY,    BAD,  1009, "2^63 - 1"                         },
-        {STR("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"), SIZE_MAX, MORE, 0,    "without a limit nothing overflows"},
-        {STR("\x82\xff\x80\0\0\0\0\0\0\0"),               SIZE_MAX, BAD,  1002, "the top bit must be 0"            },
-        {STR("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xf1"), SIZE_MAX, BAD,  1002, "with its header just 2^64 - 1"    },
-        {STR("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xf2"), SIZE_MAX, BAD,  1002, "with its header 2^64"             },
-        {STR("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff"), SIZE_MAX, BAD,  1002, "2^64 - 1"                         },
-        {STR("\x88\xfd"),                                 ROOMY,    MORE, 0,    "the longest control frame"        },
+        {STR("\x82\x80"),                                 ROOMY,    MORE, 0,    "empty, its mask is to come"        },
+        {STR("\x82\x80mask"),                             0,        OK,   0,    "empty fits any limit"              },
+        {STR("\x82\x81"),                                 0,        BAD,  1009, "known from the second byte"        },
+        {STR("\x82\xfd"),                                 125,      MORE, 0,    "just within the limit"             },
+        {STR("\x82\xfd"),                                 124,      BAD,  1009, "just over it"                      },
+        {STR("\x82\xfe\x00"),                             ROOMY,    MORE, 0,    "half of a length"                  },
+        {STR("\x82\xfe\x00\x00"),                         ROOMY,    BAD,  1002, "0 in 16 bits"                      },
+        {STR("\x82\xfe\x00\x7d"),                         ROOMY,    BAD,  1002, "125 in 16 bits"                    },
+        {STR("\x82\xfe\x00\x7e"),                         ROOMY,    MORE, 0,    "126 needs 16 bits"                 },
+        {STR("\x82\xfe\x00\x7d"),                         10,       BAD,  1002, "malformed comes before too long"   },
+        {STR("\x82\xfe\xff\xff"),                         65535,    MORE, 0,    "65535 fits 16 bits"                },
+        {STR("\x82\xfe\xff\xff"),                         65534,    BAD,  1009, "limit in 16 bits"                  },
+        {STR("\x82\xff\0\0\0\0\0\0\0"),                   ROOMY,    MORE, 0,    "seven bytes of eight"              },
+        {STR("\x82\xff\0\0\0\0\0\0\0\0"),                 ROOMY,    BAD,  1002, "0 in 64 bits"                      },
+        {STR("\x82\xff\0\0\0\0\0\0\0\x7e"),               ROOMY,    BAD,  1002, "126 in 64 bits"                    },
+        {STR("\x82\xff\0\0\0\0\0\0\xff\xff"),             ROOMY,    BAD,  1002, "65535 in 64 bits"                  },
+        {STR("\x82\xff\0\0\0\0\0\x01\0\0"),               65536,    MORE, 0,    "65536 needs 64 bits"               },
+        {STR("\x82\xff\0\0\0\0\0\x01\0\0"),               65535,    BAD,  1009, "limit in 64 bits"                  },
+        {STR("\x82\xff\0\0\0\x01\0\0\0\x05"),             ROOMY,    BAD,  1009, "4 GB and 5: not taken for 5"       },
+        {STR("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"), ROOMY,    BAD,  1009, "2^63 - 1"                          },
+        {STR("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"), SIZE_MAX, MORE, 0,
+         "without a limit nothing overflows"                                                                        },
+        {STR("\x82\xff\x80\0\0\0\0\0\0\0"),               SIZE_MAX, BAD,  1002, "the top bit must be 0"             },
+        {STR("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xf1"), SIZE_MAX, BAD,  1002,
+         "with its header just 2^64 - 1"                                                                            },
+        {STR("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xf2"), SIZE_MAX, BAD,  1002,
+         "with its header 2^64"                                                                                     },
+        {STR("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff"), SIZE_MAX, BAD,  1002, "2^64 - 1"                          },
+        {STR("\x88\xfd"),                                 ROOMY,    MORE, 0,    "the longest control frame"         },
         {STR("\x89\xfe"),                                 ROOMY,    BAD,  1002, "a control frame with a long length"},
-        {STR("\x09\x80"),                                 ROOMY,    BAD,  1002, "a fragmented ping"                },
-        {STR("\x82\x05hello"),                            ROOMY,    BAD,  1002, "not masked"                       },
-        {STR("\xc1\x85"),                                 ROOMY,    BAD,  1002, "compressed, which we never offer" },
-        {STR(""),                                         ROOMY,    MORE, 0,    "nothing yet"                      },
-        {STR("\x82"),                                     ROOMY,    MORE, 0,    "one byte"                         },
+        {STR("\x09\x80"),                                 ROOMY,    BAD,  1002, "a fragmented ping"                 },
+        {STR("\x82\x05hello"),                            ROOMY,    BAD,  1002, "not masked"                        },
+        {STR("\xc1\x85"),                                 ROOMY,    BAD,  1002, "compressed, which we never offer"  },
+        {STR(""),                                         ROOMY,    MORE, 0,    "nothing yet"                       },
+        {STR("\x82"),                                     ROOMY,    MORE, 0,    "one byte"                          },
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         uint16_t code;
@@ -142,7 +144,7 @@ static void every_truncation_waits(void **state)
         for (size_t i = 0; i < n; i++)
             payload[i] = (char)(i * 31 + 7);
         size_t total = write_frame(wire, payload, n);
-        for (size_t cut = 0; cut < total; cut += cut > 300 && cut + 5000 < total ? 4999 : 1) {
+        for (size_t cut = 0; cut<total; cut += cut> 300 && cut + 5000 < total ? 4999 : 1) {
             uint16_t code;
             if (read_copy((struct str){wire, cut}, n, &code) != WS_FRAME_MORE)
                 fail_msg("payload of %zu: cut at %zu", n, cut);
@@ -215,11 +217,11 @@ static void writes_the_shortest_header(void **state)
         size_t payload_bytes;
         struct str header;
     } row[] = {
-        {0,                STR("\x81\x00")                                },
-        {125,              STR("\x81\x7d")                                },
-        {126,              STR("\x81\x7e\x00\x7e")                        },
-        {65535,            STR("\x81\x7e\xff\xff")                        },
-        {65536,            STR("\x81\x7f\0\0\0\0\0\x01\0\0")              },
+        {0,                  STR("\x81\x00")                                },
+        {125,                STR("\x81\x7d")                                },
+        {126,                STR("\x81\x7e\x00\x7e")                        },
+        {65535,              STR("\x81\x7e\xff\xff")                        },
+        {65536,              STR("\x81\x7f\0\0\0\0\0\x01\0\0")              },
         {0x0102030405060708, STR("\x81\x7f\x01\x02\x03\x04\x05\x06\x07\x08")},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
@@ -243,14 +245,14 @@ static void close_codes(void **state)
         bool is_valid;
         const char *why;
     } row[] = {
-        {0,     999,   false, "never used"                              },
-        {1000,  1003,  true,  "RFC 6455 7.4.1"                          },
-        {1004,  1006,  false, "reserved; 1005 and 1006 never on a wire" },
-        {1007,  1014,  true,  "RFC 6455, and registered since"          },
-        {1015,  1015,  false, "never on a wire: TLS failed"             },
-        {1016,  2999,  false, "for later revisions of the protocol"     },
-        {3000,  4999,  true,  "registered and private ones"             },
-        {5000,  65535, false, "not defined"                             },
+        {0,    999,   false, "never used"                             },
+        {1000, 1003,  true,  "RFC 6455 7.4.1"                         },
+        {1004, 1006,  false, "reserved; 1005 and 1006 never on a wire"},
+        {1007, 1014,  true,  "RFC 6455, and registered since"         },
+        {1015, 1015,  false, "never on a wire: TLS failed"            },
+        {1016, 2999,  false, "for later revisions of the protocol"    },
+        {3000, 4999,  true,  "registered and private ones"            },
+        {5000, 65535, false, "not defined"                            },
     };
     for (size_t i = 0; i < COUNT(row); i++)
         for (unsigned code = row[i].from; code <= row[i].to; code++)

@@ -1,0 +1,759 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include "web/web_internal.h"
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+/* ---- A store of made-up bindings ----------------------------------------------------------- */
+
+/* AOR number i is user<i>@even.example or @odd.example; every tenth has two bindings. */
+struct fake_store {
+    struct store store;
+    size_t aors;
+    size_t fails_at;      /* list() cannot go past this AOR; 0: never fails */
+    size_t contact_bytes; /* of each binding */
+    bool is_away;
+};
+
+static struct str aor_name(size_t i, char memory[64])
+{
+    int n = snprintf(memory, 64, "user%zu@%s.example", i, i % 2 ? "odd" : "even");
+    return (struct str){memory, (size_t)n};
+}
+
+static void list_aor(struct fake_store *f, size_t i, store_listed_fn *listed, void *arg)
+{
+    static char contact[4 << 20];
+    if (!contact[0])
+        memset(contact, '"', sizeof contact); /* the worst to print */
+    struct binding both[2] = {0};
+    both[0] = (struct binding){
+        .contact = {contact, f->contact_bytes},
+          .q_milli = -1
+    };
+    both[0].source.v4.sin_family = AF_INET;
+    both[1] = both[0];
+    char memory[64];
+    listed(arg, aor_name(i, memory), both, i % 10 == 0 ? 2 : 1);
+}
+
+static void fake_find(struct store *s, struct str aor, struct arena *arena, store_listed_fn *listed,
+                      void *arg)
+{
+    (void)arena;
+    struct fake_store *f = (struct fake_store *)s;
+    char memory[64];
+    for (size_t i = 0; i < f->aors; i++)
+        if (str_eq(aor, aor_name(i, memory)))
+            list_aor(f, i, listed, arg);
+}
+
+static int fake_list(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
+                     store_listed_fn *listed, void *arg)
+{
+    struct fake_store *f = (struct fake_store *)s;
+    size_t i = (size_t)*cursor, count = 0;
+    assert_non_null(arena_alloc(arena, 1000));
+    for (; i < f->aors && count < limit; count += i % 10 == 0 ? 2 : 1, i++) {
+        if (f->fails_at && i >= f->fails_at)
+            return -ENOMEM;
+        list_aor(f, i, listed, arg);
+    }
+    *cursor = i < f->aors ? i : 0;
+    return 0;
+}
+
+static void fake_count(struct store *s, struct store_counts *out)
+{
+    (void)s;
+    *out = (struct store_counts){
+        .bindings = {1, 2, 3, 4, 5}
+    };
+}
+
+static bool fake_is_ready(struct store *s)
+{
+    return !((struct fake_store *)s)->is_away;
+}
+
+static const struct store_ops fake_ops = {
+    .name = "fake",
+    .find = fake_find,
+    .list = fake_list,
+    .count = fake_count,
+    .is_ready = fake_is_ready,
+};
+
+/* ---- A node around it ---------------------------------------------------------------------- */
+
+struct fixture {
+    struct config config;
+    struct fake_store store;
+    struct metrics metrics[2];
+    _Atomic int state;
+    struct web *web;
+    struct http_reply reply; /* the last one; its body ends with a zero */
+};
+
+static char node_name[] = "node \"1\"";
+static const struct web_demo_user demo[] = {
+    {"a@b", "p\"w"},
+    {"c@d", "q"   },
+};
+static const char *const listeners[] = {"udp://127.0.0.1:5060", "wss://[::1]:443"};
+
+static struct fixture *open_web(const char *www, size_t demo_users)
+{
+    struct fixture *f = aligned_alloc(64, (sizeof *f + 63) / 64 * 64);
+    assert_non_null(f);
+    memset(f, 0, sizeof *f);
+    f->config.node = node_name;
+    f->store = (struct fake_store){.store = {&fake_ops}, .contact_bytes = 8};
+    f->state = NODE_RUNNING;
+    const struct web_info info = {
+        .config = &f->config,
+        .store = &f->store.store,
+        .metrics = f->metrics,
+        .workers = 2,
+        .state = &f->state,
+        .www = www,
+        .demo_users = demo,
+        .demo_user_count = demo_users,
+    };
+    char memory[256];
+    struct buf error;
+    buf_init_fixed(&error, memory, sizeof memory);
+    f->web = web_new(&info, &error);
+    assert_non_null(f->web);
+    web_set_addresses(f->web, listeners, COUNT(listeners), "192.0.2.1:5060");
+    return f;
+}
+
+static void close_web(struct fixture *f)
+{
+    buf_fini(&f->reply.body);
+    web_free(f->web);
+    free(f);
+}
+
+static void ask(struct fixture *f, http_handler_fn *handler, struct http_request request)
+{
+    buf_fini(&f->reply.body);
+    f->reply = (struct http_reply){.status = 404};
+    buf_init_heap(&f->reply.body, 16 << 20);
+    handler(f->web, &request, &f->reply);
+    assert_int_equal(f->reply.body.error, 0);
+    f->reply.body.max++;
+    buf_put_char(&f->reply.body, 0);
+}
+
+static void get(struct fixture *f, http_handler_fn *handler, const char *path, const char *query)
+{
+    ask(f, handler,
+        (struct http_request){.method = STR("GET"),
+                              .path = str_from(path),
+                              .query = str_from(query)});
+}
+
+/* The reply's JSON. The caller frees. */
+static cJSON *parse(const struct fixture *f)
+{
+    cJSON *root = cJSON_ParseWithOpts(f->reply.body.data, NULL, true);
+    if (!root)
+        fail_msg("no JSON: %.200s", f->reply.body.data);
+    assert_string_equal(f->reply.content_type, "application/json");
+    return root;
+}
+
+static double number_at(const cJSON *root, const char *outer, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, outer);
+    item = name ? cJSON_GetObjectItemCaseSensitive(item, name) : item;
+    assert_true(cJSON_IsNumber(item));
+    return item->valuedouble;
+}
+
+/* ---- Routes -------------------------------------------------------------------------------- */
+
+static void routes(void **state)
+{
+    (void)state;
+    http_handler_fn *const public = web_handle_public, *const admin = web_handle_admin;
+    const struct {
+        http_handler_fn *handler;
+        struct str method, path;
+        int status;
+        const char *body; /* begins with */
+    } row[] = {
+        {public, STR("GET"),     STR("/healthz"),              200, "{\"status\":\"ok\"}"               },
+        {public, STR("GET"),     STR("/readyz"),               200, "{\"status\":\"ready\"}"            },
+        {public, STR("GET"),     STR("/api/v1/status"),        200, "{\"version\":"                     },
+        {public, STR("GET"),     STR("/api/v1/demo"),          200, "{\"users\":[]}"                    },
+        {public, STR("GET"),     STR("/"),                     404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("/api/v1/registrations"), 404,
+         "{\"error\":{\"code\":\"not_found\""                                                           },
+        {public, STR("GET"),     STR("/api/v1/node"),          404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("/healthz/"),             404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("//healthz"),             404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("/HEALTHZ"),              404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("POST"),    STR("/healthz"),              405, "{\"error\":{\"code\":\"method_not" },
+        {public, STR("get"),     STR("/healthz"),              405, "{\"error\":{\"code\":\"method_not" },
+        {public, STR("DELETE"),  STR("/nowhere"),              405, "{\"error\":{\"code\":\"method_not" },
+        {admin,  STR("GET"),     STR("/healthz"),              200, "{\"status\":\"ok\"}"               },
+        {admin,  STR("GET"),     STR("/readyz"),               200, "{\"status\":\"ready\"}"            },
+        {admin,  STR("GET"),     STR("/api/v1/status"),        200, "{\"version\":"                     },
+        {admin,  STR("GET"),     STR("/api/v1/node"),          200, "{\"node\":\"node \\\"1\\\"\","     },
+        {admin,  STR("GET"),     STR("/api/v1/registrations"), 200,
+         "{\"registrations\":[],\"cursor\":null}"                                                       },
+        {admin,  STR("GET"),     STR("/api/v1/demo"),          404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("GET"),     STR("/"),                     404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("POST"),    STR("/nowhere"),              404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("DELETE"),  STR("/api/v1/registrations"), 405,
+         "{\"error\":{\"code\":\"method_not"                                                            },
+        {admin,  STR("OPTIONS"), STR("/api/v1/registrations"), 405,
+         "{\"error\":{\"code\":\"method_not"                                                            },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        ask(f, row[i].handler, (struct http_request){.method = row[i].method, .path = row[i].path});
+        if (f->reply.status != row[i].status ||
+            strncmp(f->reply.body.data, row[i].body, strlen(row[i].body)) != 0)
+            fail_msg("row %zu: %d %s", i, f->reply.status, f->reply.body.data);
+        assert_true((f->reply.allow != NULL) == (row[i].status == 405));
+        cJSON_Delete(parse(f));
+    }
+    close_web(f);
+}
+
+static void readiness(void **state)
+{
+    (void)state;
+    static const struct {
+        enum node_state state;
+        bool is_away;
+        int status;
+        const char *body, *name;
+    } row[] = {
+        {NODE_STARTING, false, 503, "{\"reason\":\"starting\"}",   "\"starting\""},
+        {NODE_RUNNING,  false, 200, "{\"status\":\"ready\"}",      "\"running\"" },
+        {NODE_RUNNING,  true,  503, "{\"reason\":\"store away\"}", "\"away\""    },
+        {NODE_DRAINING, false, 503, "{\"reason\":\"draining\"}",   "\"draining\""},
+        {NODE_DRAINING, true,  503, "{\"reason\":\"draining\"}",   "\"draining\""},
+    };
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        f->state = row[i].state;
+        f->store.is_away = row[i].is_away;
+        get(f, web_handle_public, "/readyz", NULL);
+        assert_int_equal(f->reply.status, row[i].status);
+        assert_string_equal(f->reply.body.data, row[i].body);
+        get(f, web_handle_public, "/healthz", NULL);
+        assert_int_equal(f->reply.status, 200); /* the process runs */
+        get(f, web_handle_public, "/api/v1/status", NULL);
+        assert_non_null(strstr(f->reply.body.data, row[i].name));
+    }
+    close_web(f);
+}
+
+static void tokens(void **state)
+{
+    (void)state;
+    static char secret[] = "s3cret";
+    const struct {
+        char *token;
+        struct str authorization;
+        int status;
+        const char *why;
+    } row[] = {
+        {NULL,   STR_NONE,                200, "none asked for"      },
+        {NULL,   STR("Bearer x"),         200, "none asked for"      },
+        {secret, STR_NONE,                401, "none given"          },
+        {secret, STR(""),                 401, "empty"               },
+        {secret, STR("Bearer s3cret"),    200, "right"               },
+        {secret, STR("bearer  s3cret"),   200, "schemes have no case"},
+        {secret, STR("Bearer S3cret"),    401, "tokens have"         },
+        {secret, STR("Bearer s3cre"),     401, "shorter"             },
+        {secret, STR("Bearer s3crets"),   401, "longer"              },
+        {secret, STR("Bearer s3cret\0x"), 401, "longer behind a zero"},
+        {secret, STR("Bearer s3cret, x"), 401, "more than a token"   },
+        {secret, STR("Bearer "),          401, "no token"            },
+        {secret, STR("Bearer"),           401, "no token"            },
+        {secret, STR("s3cret"),           401, "no scheme"           },
+        {secret, STR("Basic s3cret"),     401, "another scheme"      },
+        {secret, STR("BearerXs3cret"),    401, "another scheme"      },
+    };
+    static const char *const paths[] = {"/healthz", "/api/v1/node", "/api/v1/registrations"};
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        f->config.admin_token = row[i].token;
+        for (size_t p = 0; p < COUNT(paths); p++) {
+            ask(f, web_handle_admin,
+                (struct http_request){.method = STR("GET"),
+                                      .path = str_from(paths[p]),
+                                      .authorization = row[i].authorization});
+            if (f->reply.status != row[i].status)
+                fail_msg("row %zu: %s: %d", i, row[i].why, f->reply.status);
+            assert_true((f->reply.www_authenticate != NULL) == (row[i].status == 401));
+            assert_null(strstr(f->reply.body.data, secret));
+        }
+    }
+    f->config.admin_token = secret; /* what there is stays unknown too, and the public part open */
+    get(f, web_handle_admin, "/nowhere", NULL);
+    assert_int_equal(f->reply.status, 401);
+    get(f, web_handle_public, "/healthz", NULL);
+    assert_int_equal(f->reply.status, 200);
+    close_web(f);
+}
+
+static void shows_node_and_demo(void **state)
+{
+    (void)state;
+    struct fixture *f = open_web(NULL, COUNT(demo));
+    get(f, web_handle_admin, "/api/v1/node", NULL);
+    cJSON *root = parse(f);
+    const cJSON *listen = cJSON_GetObjectItemCaseSensitive(root, "listen");
+    assert_int_equal(cJSON_GetArraySize(listen), COUNT(listeners));
+    for (size_t i = 0; i < COUNT(listeners); i++)
+        assert_string_equal(cJSON_GetArrayItem(listen, (int)i)->valuestring, listeners[i]);
+    assert_true(number_at(root, "pid", NULL) > 0);
+    cJSON_Delete(root);
+    get(f, web_handle_public, "/api/v1/demo", NULL);
+    assert_string_equal(f->reply.body.data, "{\"users\":[{\"aor\":\"a@b\",\"password\":\"p\\\"w\"},"
+                                            "{\"aor\":\"c@d\",\"password\":\"q\"}]}");
+    close_web(f);
+}
+
+/* ---- Page ---------------------------------------------------------------------------------- */
+
+enum { FOLDER_TEXT = 32 };
+
+static const char *make_page(char folder[FOLDER_TEXT])
+{
+    snprintf(folder, FOLDER_TEXT, "/tmp/test_web.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    char path[64];
+    snprintf(path, sizeof path, "%s/index.html", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("<p>hi", file);
+    fclose(file);
+    return folder;
+}
+
+static void remove_page(const char *folder)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/index.html", folder);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(remove(folder), 0);
+}
+
+static void if_none_match(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header; /* @ stands for the page's tag, without its quotes */
+        int status;
+        const char *why;
+    } row[] = {
+        {NULL,                    200, "asked for the first time"      },
+        {"",                      200, "empty"                         },
+        {"\"@\"",                 304, "the same"                      },
+        {"W/\"@\"",               304, "weakened by a proxy"           },
+        {"\"x\", \"@\"",          304, "in a list"                     },
+        {"\"x\",W/\"@\"  ,\"y\"", 304, "in a list"                     },
+        {"*",                     304, "any"                           },
+        {"@",                     200, "without quotes"                },
+        {"\"@",                   200, "without its end"               },
+        {"\"@\"x",                200, "with more"                     },
+        {"\"0000000000000000\"",  200, "an old one"                    },
+        {"\"*\"",                 200, "a tag that looks like the star"},
+        {"W/",                    200, "nothing weak"                  },
+        {",,,",                   200, "an empty list"                 },
+    };
+    char folder[FOLDER_TEXT];
+    struct fixture *f = open_web(make_page(folder), 0);
+    get(f, web_handle_public, "/", NULL);
+    char tag[32];
+    snprintf(tag, sizeof tag, "%.*s", (int)strlen(f->reply.etag) - 2, f->reply.etag + 1);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        char memory[128];
+        struct buf header;
+        buf_init_fixed(&header, memory, sizeof memory);
+        for (const char *c = row[i].header; c && *c; c++)
+            *c == '@' ? buf_put_text(&header, tag) : buf_put_char(&header, *c);
+        ask(f, web_handle_public,
+            (struct http_request){.method = STR("GET"),
+                                  .path = STR("/index.html"),
+                                  .if_none_match = row[i].header ? buf_str(&header) : STR_NONE});
+        if (f->reply.status != row[i].status)
+            fail_msg("row %zu: %s: %d", i, row[i].why, f->reply.status);
+        assert_int_equal(f->reply.file.len, f->reply.status == 200 ? strlen("<p>hi") : 0);
+        assert_non_null(f->reply.etag); /* RFC 9110 15.4.5: in a 304 too */
+        assert_string_equal(f->reply.cache_control, "no-cache");
+    }
+    get(f, web_handle_public, "/healthz", NULL); /* routes go before files */
+    assert_int_equal(f->reply.status, 200);
+    get(f, web_handle_admin, "/", NULL);
+    assert_int_equal(f->reply.status, 404); /* no page on the admin port */
+    close_web(f);
+    remove_page(folder);
+}
+
+static void no_page_no_web(void **state)
+{
+    (void)state;
+    char memory[256] = {0};
+    struct buf error;
+    buf_init_fixed(&error, memory, sizeof memory);
+    const struct web_info info = {.www = "/nonexistent/www"};
+    assert_null(web_new(&info, &error));
+    assert_non_null(strstr(memory, "/nonexistent/www: No such file"));
+    web_free(NULL);
+}
+
+/* ---- Queries ------------------------------------------------------------------------------- */
+
+static void query_params(void **state)
+{
+    (void)state;
+    enum { MAX = 8, ABSENT = -1, BAD = -2 };
+    const struct {
+        const char *query;
+        int len; /* or one of the above */
+        const char *value;
+    } row[] = {
+        {NULL,                   ABSENT, ""        },
+        {"",                     ABSENT, ""        },
+        {"aa=1",                 ABSENT, ""        },
+        {"x=a=1",                ABSENT, ""        },
+        {"A=1",                  ABSENT, ""        },
+        {"%61=1",                ABSENT, ""        },
+        {"a",                    0,      ""        },
+        {"a=",                   0,      ""        },
+        {"a=1",                  1,      "1"       },
+        {"x=2&a=1&y=3",          1,      "1"       },
+        {"&&a=1",                1,      "1"       },
+        {"a=1&a=2",              1,      "1"       },
+        {"a=b=c",                3,      "b=c"     },
+        {"a=b?c",                3,      "b?c"     },
+        {"a=b+c",                3,      "b+c"     }, /* %20 is a space; + is what users have */
+        {"a=%41%6a%6A",          3,      "Ajj"     },
+        {"a=%26%3d%25",          3,      "&=%"     },
+        {"a=%2541",              3,      "%41"     }, /* once */
+        {"a=%0d%0A",             2,      "\r\n"    },
+        {"a=x%00y",              3,      "x\0y"    },
+        {"a=%ff",                1,      "\xff"    },
+        {"a=12345678",           8,      "12345678"},
+        {"a=%31%32%33%34%35678", 8,      "12345678"},
+        {"a=123456789",          BAD,    ""        },
+        {"a=12345678%39",        BAD,    ""        },
+        {"a=%",                  BAD,    ""        },
+        {"a=%4",                 BAD,    ""        },
+        {"a=%4&b=1",             BAD,    ""        },
+        {"a=%4g",                BAD,    ""        },
+        {"a=%g4",                BAD,    ""        },
+        {"a=%+4",                BAD,    ""        },
+        {"a=%%41",               BAD,    ""        },
+        {"a=% 4",                BAD,    ""        },
+        {"a=%\xc1\xc1",          BAD,    ""        },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        size_t n = row[i].query ? strlen(row[i].query) : 0;
+        char *query = malloc(n + 1), *memory = malloc(MAX);
+        assert_non_null(query);
+        assert_non_null(memory);
+        if (n > 0)
+            memcpy(query, row[i].query, n);
+        struct str value;
+        int rc = web_query_param((struct str){query, n}, "a", memory, MAX, &value);
+        int len = rc < 0 ? BAD : !value.ptr ? ABSENT : (int)value.len;
+        if (len != row[i].len || (len > 0 && memcmp(value.ptr, row[i].value, value.len) != 0))
+            fail_msg("row %zu: %s: %d", i, row[i].query, len);
+        free(query);
+        free(memory);
+    }
+}
+
+static void registrations(void **state)
+{
+    (void)state;
+    enum { AORS = 100 }; /* with 110 bindings */
+    static const struct {
+        const char *query;
+        int count; /* of bindings; -1: 400 */
+        bool goes_on;
+    } row[] = {
+        {"",                                  101, true }, /* no AOR is torn at the usual limit */
+        {"limit=1000",                        110, false},
+        {"limit=110",                         110, false},
+        {"limit=109",                         109, true },
+        {"limit=1",                           2,   true }, /* the first AOR has two: not torn */
+        {"limit=1&cursor=1",                  1,   true },
+        {"cursor=99",                         1,   false},
+        {"cursor=100",                        0,   false},
+        {"cursor=18446744073709551615",       0,   false},
+        {"realm=odd.example",                 50,  false},
+        {"realm=ODD.Example",                 50,  false},
+        {"realm=odd.exampl",                  0,   false},
+        {"realm=dd.example",                  0,   false},
+        {"realm=.example",                    0,   false},
+        {"realm=",                            101, true }, /* empty is any */
+        {"realm=odd.example&limit=7",         7,   true },
+        {"aor=user7%40odd.example",           1,   false},
+        {"aor=user7@odd.example",             1,   false},
+        {"aor=user7@ODD.example",             1,   false},
+        {"aor=sip:user7@odd.example",         1,   false},
+        {"aor=sips:user7@odd.example:5061",   1,   false},
+        {"aor=%75ser7@odd.example",           1,   false},
+        {"aor=user%2537@odd.example",         1,   false}, /* a SIP escape in a URL escape */
+        {"aor=user10@even.example",           2,   false},
+        {"aor=user10@even.example&limit=1",   2,   false},
+        {"aor=User7@odd.example",             0,   false},
+        {"aor=user7@even.example",            0,   false},
+        {"aor=user7@odd.example&realm=other", 0,   false},
+        {"aor=user7",                         0,   false},
+        {"aor=",                              0,   false},
+        {"aor=@",                             0,   false},
+        {"aor=sip:",                          0,   false},
+        {"aor=tel:123",                       0,   false},
+        {"aor=%00",                           0,   false},
+        {"aor=%ff@%0d%0a",                    0,   false},
+        {"unknown=1&limit=110",               110, false},
+        {"limit=0",                           -1,  false},
+        {"limit=1001",                        -1,  false},
+        {"limit=-1",                          -1,  false},
+        {"limit=",                            -1,  false},
+        {"limit=1x",                          -1,  false},
+        {"limit=18446744073709551617",        -1,  false},
+        {"limit=000000000000000000000000001", -1,  false},
+        {"cursor=0",                          -1,  false},
+        {"cursor=",                           -1,  false},
+        {"cursor=null",                       -1,  false},
+        {"cursor=18446744073709551616",       -1,  false},
+        {"aor=%4",                            -1,  false},
+        {"realm=%zz",                         -1,  false},
+    };
+    struct fixture *f = open_web(NULL, 0);
+    f->store.aors = AORS;
+    for (size_t i = 0; i < COUNT(row); i++) {
+        get(f, web_handle_admin, "/api/v1/registrations", row[i].query);
+        cJSON *root = parse(f);
+        const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "registrations");
+        const cJSON *cursor = cJSON_GetObjectItemCaseSensitive(root, "cursor");
+        int count = f->reply.status == 400 ? -1 : cJSON_GetArraySize(list);
+        if (count != row[i].count || (bool)cJSON_IsString(cursor) != row[i].goes_on)
+            fail_msg("row %zu: %s: %d, %d: %.200s", i, row[i].query, f->reply.status, count,
+                     f->reply.body.data);
+        assert_int_equal(f->reply.status, count < 0 ? 400 : 200);
+        assert_true(count < 0 || cJSON_IsString(cursor) || cJSON_IsNull(cursor));
+        cJSON_Delete(root);
+    }
+    close_web(f);
+}
+
+static void query_values_are_limited(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"aor", "realm"};
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        for (int n = 511; n <= 513; n++) {
+            char query[600];
+            snprintf(query, sizeof query, "%s=%0*d", names[i], n, 0);
+            get(f, web_handle_admin, "/api/v1/registrations", query);
+            assert_int_equal(f->reply.status, n <= 512 ? 200 : 400);
+        }
+        /* The longest when normalised: every character becomes an escape. */
+        char query[600], controls[500];
+        memset(controls, '\x01', sizeof controls);
+        snprintf(query, sizeof query, "%s=%.*s@h", names[i], (int)sizeof controls, controls);
+        get(f, web_handle_admin, "/api/v1/registrations", query);
+        assert_int_equal(f->reply.status, 200);
+    }
+    close_web(f);
+}
+
+/* Follows the cursor from page to page: every binding once, whatever the limit and the realm. */
+static void pages_join_without_a_seam(void **state)
+{
+    (void)state;
+    enum { AORS = 2000 };
+    static const struct {
+        const char *filter;
+        size_t expected, most_pages;
+    } row[] = {
+        {"limit=1000",                       2200, 3   },
+        {"limit=7",                          2200, 315 },
+        {"limit=1000&realm=odd.example",     1000, 2   },
+        {"limit=1&realm=odd.example",        1000, 1001},
+        {"limit=1000&realm=nowhere.example", 0,    2   },
+        {"limit=1&realm=nowhere.example",    0,    40  }, /* pages may be empty, but go on */
+    };
+    struct fixture *f = open_web(NULL, 0);
+    f->store.aors = AORS;
+    for (size_t i = 0; i < COUNT(row); i++) {
+        static unsigned char met[AORS];
+        memset(met, 0, sizeof met);
+        char query[128];
+        snprintf(query, sizeof query, "%s", row[i].filter);
+        size_t total = 0, pages = 0;
+        for (bool goes_on = true; goes_on; pages++) {
+            get(f, web_handle_admin, "/api/v1/registrations", query);
+            cJSON *root = parse(f);
+            const cJSON *item;
+            cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "registrations"))
+            {
+                const char *aor = cJSON_GetObjectItemCaseSensitive(item, "aor")->valuestring;
+                met[strtoul(aor + strlen("user"), NULL, 10)]++;
+                total++;
+            }
+            const cJSON *cursor = cJSON_GetObjectItemCaseSensitive(root, "cursor");
+            goes_on = cJSON_IsString(cursor);
+            if (goes_on)
+                snprintf(query, sizeof query, "%s&cursor=%s", row[i].filter, cursor->valuestring);
+            cJSON_Delete(root);
+        }
+        if (total != row[i].expected || pages > row[i].most_pages)
+            fail_msg("row %zu: %zu bindings on %zu pages", i, total, pages);
+        for (size_t k = 0; k < AORS; k++)
+            assert_true(met[k] <= (k % 10 == 0 ? 2 : 1));
+    }
+    close_web(f);
+}
+
+static void too_much_is_said_so(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t aors, fails_at, contact_bytes;
+        const char *query;
+        int status;
+        const char *why;
+    } row[] = {
+        {12,  0,  1 << 20, "",         503, "more than an answer may hold"},
+        {12,  0,  1 << 20, "limit=2",  200, "a part of it"                },
+        {1,   0,  4 << 20, "",         200, "the longest that fits, twice"},
+        {100, 1,  8,       "",         503, "no memory on the first page" },
+        {100, 50, 8,       "limit=80", 503, "no memory in the middle"     },
+        {100, 50, 8,       "limit=40", 200, "just before it"              },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        f->store.aors = row[i].aors;
+        f->store.fails_at = row[i].fails_at;
+        f->store.contact_bytes = row[i].contact_bytes - (row[i].contact_bytes > 8 ? 4096 : 0);
+        get(f, web_handle_admin, "/api/v1/registrations", row[i].query);
+        if (f->reply.status != row[i].status)
+            fail_msg("row %zu: %s: %d", i, row[i].why, f->reply.status);
+        cJSON *root = parse(f); /* nothing is cut off */
+        assert_true((cJSON_GetObjectItemCaseSensitive(root, "error") != NULL) ==
+                    (row[i].status == 503));
+        cJSON_Delete(root);
+    }
+    close_web(f);
+}
+
+/* ---- Status -------------------------------------------------------------------------------- */
+
+static void status_counts(void **state)
+{
+    (void)state;
+    struct fixture *f = open_web(NULL, 0);
+    metrics_add_connection(&f->metrics[0], TRANSPORT_WSS, 1);
+    metrics_add_connection(&f->metrics[0], TRANSPORT_WSS, 1);
+    metrics_add_connection(&f->metrics[0], TRANSPORT_WSS, -1);
+    metrics_add_connection(&f->metrics[1], TRANSPORT_WSS, 1);
+    metrics_add_connection(&f->metrics[1], TRANSPORT_TCP, 1);
+    get(f, web_handle_public, "/api/v1/status", NULL);
+    cJSON *root = parse(f);
+    static const struct {
+        const char *outer, *name;
+        double expected;
+    } row[] = {
+        {"registrations", "total", 15},
+        {"registrations", "udp",   1 },
+        {"registrations", "wss",   5 },
+        {"connections",   "total", 3 },
+        {"connections",   "wss",   2 },
+        {"connections",   "tcp",   1 },
+        {"connections",   "ws",    0 },
+    };
+    for (size_t i = 0; i < COUNT(row); i++)
+        if (number_at(root, row[i].outer, row[i].name) != row[i].expected)
+            fail_msg("%s of %s", row[i].name, row[i].outer);
+    const cJSON *connections = cJSON_GetObjectItemCaseSensitive(root, "connections");
+    assert_null(cJSON_GetObjectItemCaseSensitive(connections, "udp"));
+    cJSON_Delete(root);
+    close_web(f);
+}
+
+static void rates(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t at_ms;
+        unsigned registers; /* since the sample before */
+        double per_second;
+        const char *why;
+    } row[] = {
+        {1000,  0,    0,    "one sample is no rate"               },
+        {1000,  50,   0,    "no time has passed"                  },
+        {2000,  50,   100,  "100 in the first second"             },
+        {3000,  0,    50,   "100 in two"                          },
+        {4000,  11,   37,   "111 in three"                        },
+        {5000,  0,    27.7, "tenths are cut off"                  },
+        {6000,  0,    22.2, ""                                    },
+        {7000,  0,    18.5, ""                                    },
+        {8000,  0,    15.8, ""                                    },
+        {9000,  0,    13.8, ""                                    },
+        {10000, 0,    12.3, "eleven samples"                      },
+        {11000, 0,    6.1,  "the first one is forgotten"          },
+        {12000, 0,    1.1,  "ten seconds after the 50"            },
+        {13000, 0,    1.1,  ""                                    },
+        {14000, 0,    0,    "ten seconds after all"               },
+        {24000, 1900, 100,  "a late sample: over nineteen seconds"},
+    };
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        for (unsigned k = 0; k < row[i].registers; k++)
+            metrics_add(&f->metrics[k % 2], METRIC_REGISTERS);
+        web_sample_rates(f->web, row[i].at_ms);
+        get(f, web_handle_public, "/api/v1/status", NULL);
+        cJSON *root = parse(f);
+        double rate =
+            number_at(cJSON_GetObjectItemCaseSensitive(root, "rates"), "registersPerSecond", NULL);
+        if (rate != row[i].per_second)
+            fail_msg("row %zu: %s: %f", i, row[i].why, rate);
+        cJSON_Delete(root);
+    }
+    close_web(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes),
+        cmocka_unit_test(readiness),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(shows_node_and_demo),
+        cmocka_unit_test(if_none_match),
+        cmocka_unit_test(no_page_no_web),
+        cmocka_unit_test(query_params),
+        cmocka_unit_test(registrations),
+        cmocka_unit_test(query_values_are_limited),
+        cmocka_unit_test(pages_join_without_a_seam),
+        cmocka_unit_test(too_much_is_said_so),
+        cmocka_unit_test(status_counts),
+        cmocka_unit_test(rates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,2 @@
+add_unit_test(assets web)
+add_unit_test(web web)

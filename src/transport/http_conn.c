@@ -51,6 +51,8 @@ static void put_head(struct buf *b, const struct http_reply *reply, size_t body_
         buf_printf(b, "ETag: %s\r\n", reply->etag);
     if (reply->allow)
         buf_printf(b, "Allow: %s\r\n", reply->allow);
+    if (reply->status == 426) /* RFC 9110 15.5.22, RFC 6455 4.2.2 */
+        buf_put_text(b, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     if (reply->www_authenticate)
         buf_printf(b, "WWW-Authenticate: %s\r\n", reply->www_authenticate);
     buf_put_text(b, "Content-Security-Policy: default-src 'none'; script-src 'self'; "

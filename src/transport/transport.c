@@ -590,6 +590,8 @@ void transport_set_authenticated(struct transport *t, conn_id conn)
     if (!c || c->is_authenticated)
         return;
     c->is_authenticated = true;
+    if (t->is_draining)
+        return; /* its timer says when it is to go */
     bool is_outermost = enter(c);
     check_sip(c); /* from deadlines to pings */
     leave(c, is_outermost);

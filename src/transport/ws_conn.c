@@ -79,12 +79,12 @@ static int begin_message(struct conn *c, const struct ws_frame *frame)
 static void on_fragment(struct conn *c, const struct ws_frame *frame)
 {
     if (!c->message && begin_message(c, frame) < 0) {
-        conn_close(c);
+        ws_conn_close(c, WS_CLOSE_INTERNAL);
         return;
     }
     buf_put(c->message, frame->payload, frame->payload_bytes);
     if (c->message->error) {
-        ws_conn_close(c, WS_CLOSE_TOO_BIG);
+        ws_conn_close(c, c->message->error == -ENOSPC ? WS_CLOSE_TOO_BIG : WS_CLOSE_INTERNAL);
         return;
     }
     if (!frame->is_final)

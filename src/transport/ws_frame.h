@@ -22,6 +22,7 @@ enum ws_close_code {
     WS_CLOSE_BAD_DATA = 1007,
     WS_CLOSE_POLICY = 1008,
     WS_CLOSE_TOO_BIG = 1009,
+    WS_CLOSE_INTERNAL = 1011,
 };
 
 struct ws_frame {

@@ -131,7 +131,7 @@ void txn_reply_send(struct transaction *txn, struct buf *reply)
         return;
     }
     struct net_address to = reply_destination(txn);
-    if (txn->source.kind == TRANSPORT_UDP)
+    if (txn->reply_key != 0)
         reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply));
     int rc = transport_send(r->deps.transport, &txn->source, &to, reply->data, reply->len);
     if (rc < 0)

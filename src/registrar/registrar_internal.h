@@ -23,7 +23,7 @@ struct transaction {
     struct transaction *next_free;
     struct arena arena; /* message, parsed parts, scratch */
     struct sip_source source;
-    uint64_t reply_key; /* UDP: for the retransmissions */
+    uint64_t reply_key; /* UDP: finds the answer to retransmissions; 0: not kept */
     uint64_t now_ms;    /* when the message came */
     struct sip_request request;
     struct str aor, realm;

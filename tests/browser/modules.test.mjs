@@ -1,10 +1,13 @@
 // The parts of the page that need no browser, as tables.
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 import { parseAddress, parseServer, serverOf } from '../../www/src/address.js';
 import { leaveInstanceId, takeInstanceId } from '../../www/src/instance.js';
 import { headers, maskSecrets, summarize } from '../../www/src/message.js';
 import { amount, duration, refusal } from '../../www/src/words.js';
+
+globalThis.crypto ??= webcrypto; // every browser has it; Node.js has from version 20 on
 
 test('addresses', () => {
   for (const [address, domain, user, host] of [

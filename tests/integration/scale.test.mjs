@@ -45,6 +45,11 @@ function threadTicks(pid) {
   );
 }
 
+/** What the server holds in memory, in kB, its share of shared pages counted once. */
+function heldKb(pid) {
+  return Number(/^Pss:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
+}
+
 function assertBothWorked(pid, before) {
   const now = threadTicks(pid);
   const used = Object.keys(now).map((thread) => now[thread] - (before[thread] ?? 0)).sort((a, b) => b - a);
@@ -58,10 +63,14 @@ describe('many', () => {
 
   it(`${WSS_CLIENTS} WSS clients registered at once, spread over both workers; when they go, so do their bindings`, async (t) => {
     const before = threadTicks(server.pid);
+    const heldBefore = heldKb(server.pid);
     const latencies = await storm(t, 'wss', server.port.wss, WSS_CLIENTS, 50);
     assert.equal(latencies.length, WSS_CLIENTS);
     assert.equal(await total(server, 'wss'), WSS_CLIENTS);
     assert.equal((await server.page('/api/v1/status')).json().connections.wss, WSS_CLIENTS);
+    const kbEach = (heldKb(server.pid) - heldBefore) / WSS_CLIENTS;
+    t.diagnostic(`memory: ${kbEach.toFixed(1)} kB per registered client`);
+    if (!process.env.AORTA_SANITIZED) assert.ok(kbEach < 25, `${kbEach} kB per client`);
     assertBothWorked(server.pid, before);
     const phone = await openPhone(t, server, 'udp', { user: 'u0', password: 'p' });
     assertStatus(await phone.register(), 200, 'others are served meanwhile');

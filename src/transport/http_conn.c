@@ -165,6 +165,7 @@ static void serve(struct conn *c, const struct http_head *head)
         .method = is_head ? STR("GET") : head->method,
         .path = head->path,
         .query = head->query,
+        .host = head->host,
         .authorization = head->authorization,
         .if_none_match = head->if_none_match,
         .remote = c->remote,

@@ -57,6 +57,7 @@ typedef void route_fn(struct web *web, const struct http_request *request,
 struct route {
     struct str path;
     route_fn *serve;
+    bool is_private; /* tells of users */
 };
 
 static void serve_health(struct web *web, const struct http_request *request,
@@ -144,10 +145,10 @@ static void serve_file(struct web *web, const struct http_request *request,
 }
 
 static const struct route public_routes[] = {
-    {{"/healthz", 8},        serve_health},
-    {{"/readyz", 7},         serve_ready },
-    {{"/api/v1/status", 14}, serve_status},
-    {{"/api/v1/demo", 12},   serve_demo  },
+    {{"/healthz", 8},        serve_health, false},
+    {{"/readyz", 7},         serve_ready,  false},
+    {{"/api/v1/status", 14}, serve_status, false},
+    {{"/api/v1/demo", 12},   serve_demo,   true },
 };
 
 /* ---- Admin routes -------------------------------------------------------------------------- */
@@ -161,11 +162,11 @@ static void serve_node(struct web *web, const struct http_request *request,
 }
 
 static const struct route admin_routes[] = {
-    {{"/healthz", 8},               serve_health          },
-    {{"/readyz", 7},                serve_ready           },
-    {{"/api/v1/status", 14},        serve_status          },
-    {{"/api/v1/node", 12},          serve_node            },
-    {{"/api/v1/registrations", 21}, web_list_registrations},
+    {{"/healthz", 8},               serve_health,           false},
+    {{"/readyz", 7},                serve_ready,            false},
+    {{"/api/v1/status", 14},        serve_status,           false},
+    {{"/api/v1/node", 12},          serve_node,             true },
+    {{"/api/v1/registrations", 21}, web_list_registrations, true },
 };
 
 static bool has_admin_token(const struct web *web, const struct http_request *request)
@@ -183,12 +184,35 @@ static bool has_admin_token(const struct web *web, const struct http_request *re
 
 /* ---- Dispatch ------------------------------------------------------------------------------ */
 
-static route_fn *find_route(const struct route *routes, size_t count, struct str path)
+static const struct route *find_route(const struct route *routes, size_t count, struct str path)
 {
     for (size_t i = 0; i < count; i++)
         if (str_eq(routes[i].path, path))
-            return routes[i].serve;
+            return &routes[i];
     return NULL;
+}
+
+/* A page from elsewhere may give its own name our address and would then be let in as one of ours.
+ * Its requests carry that name, so what is not protected otherwise answers only to an address. */
+static bool is_named_by_address(const struct http_request *request)
+{
+    struct str host = request->host;
+    struct net_address address;
+    bool is_bracketed = host.len > 0 && host.ptr[0] == '[';
+    size_t end = is_bracketed ? str_find(host, ']') + 1 : str_find(host, ':');
+    if (end < host.len && host.ptr[end] != ':')
+        return false;
+    host = str_slice(host, 0, end);
+    return str_eq_nocase(host, STR("localhost")) || net_address_parse(&address, host, 0) == 0;
+}
+
+static void serve_route(struct web *web, const struct route *route, bool is_protected,
+                        const struct http_request *request, struct http_reply *reply)
+{
+    if (route->is_private && !is_protected && !is_named_by_address(request))
+        web_put_error(reply, 403, "forbidden", "name this server by its address or as localhost");
+    else
+        route->serve(web, request, reply);
 }
 
 static bool refuse_method(const struct http_request *request, struct http_reply *reply)
@@ -205,9 +229,12 @@ void web_handle_public(void *arg, const struct http_request *request, struct htt
     struct web *web = arg;
     if (refuse_method(request, reply))
         return;
-    route_fn *route =
+    const struct route *route =
         find_route(public_routes, sizeof public_routes / sizeof *public_routes, request->path);
-    (route ? route : serve_file)(web, request, reply);
+    if (route)
+        serve_route(web, route, false, request, reply);
+    else
+        serve_file(web, request, reply);
 }
 
 void web_handle_admin(void *arg, const struct http_request *request, struct http_reply *reply)
@@ -219,10 +246,10 @@ void web_handle_admin(void *arg, const struct http_request *request, struct http
         reply->www_authenticate = "Bearer";
         return;
     }
-    route_fn *route =
+    const struct route *route =
         find_route(admin_routes, sizeof admin_routes / sizeof *admin_routes, request->path);
     if (!route)
         web_put_error(reply, 404, "not_found", "there is nothing at this path");
     else if (!refuse_method(request, reply))
-        route(web, request, reply);
+        serve_route(web, route, web->info.config->admin_token, request, reply);
 }

@@ -146,6 +146,8 @@ static void close_web(struct fixture *f)
 
 static void ask(struct fixture *f, http_handler_fn *handler, struct http_request request)
 {
+    if (!request.host.ptr)
+        request.host = STR("127.0.0.1:8081");
     buf_fini(&f->reply.body);
     f->reply = (struct http_reply){.status = 404};
     buf_init_heap(&f->reply.body, 16 << 20);
@@ -309,6 +311,53 @@ static void tokens(void **state)
     get(f, web_handle_admin, "/nowhere", NULL);
     assert_int_equal(f->reply.status, 401);
     get(f, web_handle_public, "/healthz", NULL);
+    assert_int_equal(f->reply.status, 200);
+    close_web(f);
+}
+
+/* A page elsewhere that gives its own name our address gets nothing of users. */
+static void names(void **state)
+{
+    (void)state;
+    static char secret[] = "s3cret";
+    static const struct {
+        struct str host;
+        bool is_ours;
+    } row[] = {
+        {STR("127.0.0.1"),              true },
+        {STR("127.0.0.1:8081"),         true },
+        {STR("[::1]"),                  true },
+        {STR("[::1]:8081"),             true },
+        {STR("LocalHost:8081"),         true },
+        {STR(""),                       false},
+        {STR("evil.example"),           false},
+        {STR("evil.example:8081"),      false},
+        {STR("127.0.0.1.evil.example"), false},
+        {STR("localhost.evil.example"), false},
+        {STR("[::1].evil.example"),     false},
+    };
+    struct fixture *f = open_web(NULL, COUNT(demo));
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct http_request request = {.method = STR("GET"), .host = row[i].host};
+        int status = row[i].is_ours ? 200 : 403;
+        request.path = STR("/api/v1/registrations");
+        ask(f, web_handle_admin, request);
+        if (f->reply.status != status)
+            fail_msg("row %zu: registrations: %d", i, f->reply.status);
+        request.path = STR("/api/v1/demo");
+        ask(f, web_handle_public, request);
+        if (f->reply.status != status)
+            fail_msg("row %zu: demo: %d", i, f->reply.status);
+        request.path = STR("/readyz"); /* probes name us as they like */
+        ask(f, web_handle_admin, request);
+        assert_int_equal(f->reply.status, 200);
+    }
+    f->config.admin_token = secret; /* which that page does not have */
+    ask(f, web_handle_admin,
+        (struct http_request){.method = STR("GET"),
+                              .path = STR("/api/v1/registrations"),
+                              .host = STR("sip.example.com"),
+                              .authorization = STR("Bearer s3cret")});
     assert_int_equal(f->reply.status, 200);
     close_web(f);
 }
@@ -744,6 +793,7 @@ int main(void)
         cmocka_unit_test(routes),
         cmocka_unit_test(readiness),
         cmocka_unit_test(tokens),
+        cmocka_unit_test(names),
         cmocka_unit_test(shows_node_and_demo),
         cmocka_unit_test(if_none_match),
         cmocka_unit_test(no_page_no_web),

@@ -11,7 +11,7 @@ struct http_request {
     struct str method; /* "GET" */
     struct str path;   /* before the '?', not decoded */
     struct str query;  /* after it */
-    struct str host; /* and perhaps port, as the client names this server */
+    struct str host;   /* and perhaps port, as the client names this server */
     struct str authorization, if_none_match;
     struct net_address remote;
 };

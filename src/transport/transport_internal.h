@@ -72,10 +72,26 @@ struct transport {
     bool is_draining;
 };
 
-/* ---- transport.c --------------------------------------------------------------------------- */
+/* ---- conn_table.c -------------------------------------------------------------------------- */
 
+/* NULL when that connection is gone. */
+struct conn *conn_find(const struct transport *t, conn_id id);
+/* Gives `c` a name and lists it; -ENOMEM. */
+int conn_name(struct conn *c);
+void conn_forget_name(struct conn *c);
+/* Makes the first slots, or twice as many; -ENOMEM. */
+int conn_table_grow(struct transport *t);
+
+/* ---- conn.c -------------------------------------------------------------------------------- */
+
+/* A net_accepted_fn; `arg` is the struct transport_listener. */
+void conn_on_accepted(void *arg, int fd, const struct net_address *remote);
+/* Between these two a connection may be closed by anybody and is still there; then it goes. The
+ * second gets what the first returned. */
+bool conn_enter(struct conn *c);
+void conn_leave(struct conn *c, bool is_outermost);
 /* Says goodbye to the user of this connection (once) and closes it, now or when its event returns.
- * `conn` may be gone afterwards, unless it is in its own event. */
+ * `c` may be gone afterwards, unless it is entered. */
 void conn_close(struct conn *c);
 /* As conn_close(), but lets the peer read what was written: FIN, and reset only after a while. */
 void conn_linger(struct conn *c);
@@ -87,7 +103,14 @@ struct sip_source conn_source(const struct conn *c);
 /* From here on it counts as a SIP connection: deadlines start. */
 void conn_begin_sip(struct conn *c, enum conn_phase phase);
 bool conn_is_sip(const struct conn *c);
+
+/* ---- conn_deadlines.c ---------------------------------------------------------------------- */
+
 void conn_set_timer(struct conn *c, uint64_t due_ms);
+/* Does what is due for a SIP connection by now, and sets its timer for what comes next. */
+void conn_check(struct conn *c);
+/* A timer_fired_fn for the timers of connections. */
+void conn_on_timer(struct timer *timer, void *arg);
 
 /* ---- One reader for each phase: how many bytes of `data` are used up; the rest is kept ------ */
 

@@ -13,7 +13,7 @@
 
 enum { MESSAGE_BYTES = 1024, SHOWN_BYTES = 60 };
 
-/* ---- What transport.c would do ------------------------------------------------------------- */
+/* ---- What conn.c would do ------------------------------------------------------------- */
 
 static struct buf events; /* "message(…) write(…) linger close" */
 

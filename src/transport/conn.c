@@ -1,0 +1,249 @@
+/* A connection from its accept to its end: bytes in to the reader of its phase, bytes out. */
+#include "conn_limit.h"
+#include "transport_internal.h"
+#include <aorta/log.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    LINGER_MS = 2000,   /* for the peer to read our last words */
+    READ_SLACK = 65536, /* unread bytes that may wait beside one message */
+};
+
+/* ---- Life of a connection ------------------------------------------------------------------ */
+
+bool conn_is_sip(const struct conn *c)
+{
+    return c->phase == CONN_STREAM || c->phase == CONN_WS;
+}
+
+void conn_begin_sip(struct conn *c, enum conn_phase phase)
+{
+    c->phase = phase;
+    c->opened_ms = c->t->now_ms;
+    c->is_counted = true;
+    metrics_add_connection(c->t->deps.metrics, c->kind, 1);
+    conn_check(c);
+    LOG_DEBUG("connection open", LOG_TEXT("protocol", transport_kind_name(c->kind)));
+}
+
+/* Its user hears of the end only once, and before anything that the user does because of it. */
+static void retire(struct conn *c)
+{
+    if (c->id == 0)
+        return;
+    conn_id id = c->id;
+    conn_forget_name(c);
+    if (c->is_counted)
+        metrics_add_connection(c->t->deps.metrics, c->kind, -1);
+    c->t->events.closed(c->t->events.arg, c->kind, id, c->user);
+    c->user = NULL;
+}
+
+void conn_close(struct conn *c)
+{
+    retire(c);
+    c->is_doomed = true;
+    if (!c->is_in_event)
+        net_stream_close(c->stream); /* frees it, by on_closed() */
+}
+
+bool conn_enter(struct conn *c)
+{
+    bool is_outermost = !c->is_in_event;
+    c->is_in_event = true;
+    log_set_conn(c->id);
+    return is_outermost;
+}
+
+void conn_leave(struct conn *c, bool is_outermost)
+{
+    if (!is_outermost)
+        return;
+    log_set_conn(0);
+    c->is_in_event = false;
+    if (c->is_doomed)
+        net_stream_close(c->stream);
+}
+
+void conn_linger(struct conn *c)
+{
+    if (c->is_doomed || c->phase == CONN_LINGER)
+        return;
+    retire(c);
+    c->phase = CONN_LINGER;
+    net_stream_shutdown(c->stream);
+    conn_set_timer(c, c->t->now_ms + LINGER_MS);
+}
+
+int conn_write(struct conn *c, char *data, size_t len)
+{
+    if (c->is_doomed)
+        return -ENOTCONN;
+    int rc = net_stream_write(c->stream, data, len);
+    if (rc < 0) {
+        LOG_DEBUG("connection does not take what is sent", LOG_NUM("error", rc));
+        conn_close(c);
+    }
+    return rc;
+}
+
+struct sip_source conn_source(const struct conn *c)
+{
+    return (struct sip_source){.kind = c->kind, .conn = c->id, .remote = c->remote};
+}
+
+void conn_deliver(struct conn *c, struct str message)
+{
+    c->has_sip = true;
+    struct sip_source source = conn_source(c);
+    c->t->events.message(c->t->events.arg, &source, message);
+}
+
+static void free_conn(struct conn *c)
+{
+    timer_stop(&c->timer);
+    conn_limit_give(c->t->deps.limit, &c->remote);
+    buf_fini(&c->input);
+    ws_conn_free(c);
+    free(c);
+}
+
+static void on_closed(void *owner)
+{
+    struct conn *c = owner;
+    log_set_conn(c->id);
+    LOG_DEBUG("connection closed");
+    retire(c);
+    log_set_conn(0);
+    free_conn(c);
+}
+
+/* ---- Bytes in ------------------------------------------------------------------------------ */
+
+static size_t read_phase(struct conn *c, char *data, size_t len)
+{
+    switch (c->phase) {
+    case CONN_STREAM:
+        return stream_conn_read(c, data, len);
+    case CONN_HTTP:
+        return http_conn_read(c, data, len);
+    case CONN_WS:
+        return ws_conn_read(c, data, len);
+    case CONN_LINGER:
+        break;
+    }
+    return len;
+}
+
+/* A reader may end one phase in the middle of the bytes (the upgrade): the next one goes on. */
+static size_t read_all(struct conn *c, char *data, size_t len)
+{
+    size_t used = 0;
+    enum conn_phase phase;
+    do {
+        phase = c->phase;
+        used += read_phase(c, data + used, len - used);
+    } while (c->phase != phase && used < len);
+    return used;
+}
+
+static void keep_rest(struct conn *c, const char *rest, size_t len)
+{
+    if (len > 0)
+        buf_put(&c->input, rest, len);
+    if (c->input.error)
+        conn_close(c); /* more than one message and a read: it cannot be whole yet */
+}
+
+static void read_with_kept(struct conn *c, const char *data, size_t len)
+{
+    keep_rest(c, data, len);
+    if (c->is_doomed)
+        return;
+    size_t used = read_all(c, c->input.data, c->input.len);
+    size_t left = c->input.len - used;
+    if (left == 0) {
+        buf_fini(&c->input); /* an idle connection holds no memory for input */
+        return;
+    }
+    memmove(c->input.data, c->input.data + used, left);
+    c->input.len = left;
+}
+
+static bool on_received(void *owner, char *data, size_t len)
+{
+    struct conn *c = owner;
+    c->is_in_event = true;
+    log_set_conn(c->id);
+    c->heard_ms = c->t->now_ms;
+    c->pings = 0;
+    if (c->input.len > 0) {
+        read_with_kept(c, data, len);
+    } else {
+        size_t used = read_all(c, data, len);
+        if (used < len && !c->is_doomed)
+            keep_rest(c, data + used, len - used);
+    }
+    log_set_conn(0);
+    c->is_in_event = false;
+    return !c->is_doomed;
+}
+
+static bool on_writable(void *owner)
+{
+    struct conn *c = owner;
+    if (c->phase != CONN_HTTP)
+        return true;
+    c->is_in_event = true;
+    bool is_alive = http_conn_writable(c);
+    if (is_alive && c->body.len == 0 && c->input.len > 0 && c->phase == CONN_HTTP)
+        read_with_kept(c, NULL, 0); /* the request that came while the file was sent */
+    c->is_in_event = false;
+    return !c->is_doomed;
+}
+
+const struct net_stream_events transport_stream_events = {on_received, on_writable, on_closed};
+
+/* ---- Connections in ------------------------------------------------------------------------ */
+
+static void begin_conn(struct conn *c)
+{
+    c->heard_ms = c->t->now_ms;
+    if (c->phase == CONN_STREAM)
+        conn_begin_sip(c, CONN_STREAM);
+    else
+        conn_set_timer(c, c->t->now_ms + c->t->deps.config->handshake_s * 1000ull);
+}
+
+void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
+{
+    struct transport_listener *l = arg;
+    struct transport *t = l->t;
+    if (!conn_limit_take(t->deps.limit, remote)) {
+        LOG_DEBUG("connection refused: limits.connections or limits.connectionsPerIp");
+        close(fd);
+        return;
+    }
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c || (c->t = t, conn_name(c)) < 0) {
+        free(c);
+        conn_limit_give(t->deps.limit, remote);
+        close(fd);
+        return;
+    }
+    c->kind = l->kind;
+    c->is_admin = l->is_admin;
+    c->phase = transport_kind_is_websocket(l->kind) ? CONN_HTTP : CONN_STREAM;
+    c->remote = *remote;
+    buf_init_heap(&c->input, (size_t)t->deps.config->message_bytes + READ_SLACK);
+    if (net_stream_adopt(t->deps.loop, fd, transport_kind_is_secure(l->kind), c, &c->stream) < 0) {
+        conn_forget_name(c);
+        free_conn(c);
+        return;
+    }
+    log_set_conn(c->id);
+    begin_conn(c);
+    log_set_conn(0);
+}

@@ -1,0 +1,113 @@
+/* What a connection may be waited for, how long, and the pings that find out whether its peer is
+ * still there. One timer for each connection; whoever sets it knows the next thing that is due. */
+#include "transport_internal.h"
+#include <aorta/log.h>
+
+enum {
+    FIRST_MESSAGE_MS = 15000, /* from upgrade or handshake to the first SIP message */
+    AUTHENTICATE_MS = 30000,  /* and to the first granted REGISTER */
+    MISSED_PINGS = 2,
+};
+#define NEVER UINT64_MAX
+
+void conn_set_timer(struct conn *c, uint64_t due_ms)
+{
+    timer_start(&c->t->wheel, &c->timer, due_ms);
+}
+
+static void close_late(struct conn *c, const char *what)
+{
+    LOG_DEBUG("deadline passed", LOG_TEXT("waited_for", what));
+    if (c->phase == CONN_WS)
+        ws_conn_close(c, WS_CLOSE_POLICY);
+    else
+        conn_close(c);
+}
+
+/* Pings a silent WebSocket. One that stayed silent for as long as two pings should have been
+ * answered in has no peer any more. Returns when to look again. */
+static uint64_t ping(struct conn *c)
+{
+    uint64_t interval_ms = c->t->deps.config->ws_ping_s * 1000ull;
+    if (interval_ms == 0)
+        return NEVER;
+    uint64_t due_ms = c->heard_ms + (c->pings + 1) * interval_ms;
+    if (c->t->now_ms < due_ms)
+        return due_ms;
+    if (c->pings == MISSED_PINGS) {
+        LOG_DEBUG("websocket silent", LOG_NUM("pings", c->pings));
+        conn_close(c);
+        return NEVER;
+    }
+    char memory[TRANSPORT_HEADROOM + 1];
+    c->pings++;
+    ws_conn_send(c, WS_PING, memory + TRANSPORT_HEADROOM, 0);
+    return due_ms + interval_ms;
+}
+
+/* Closes an idle connection without bindings. Returns when to look again. */
+static uint64_t check_idle(struct conn *c)
+{
+    uint64_t idle_ms = c->t->deps.config->idle_s * 1000ull;
+    if (idle_ms == 0)
+        return NEVER;
+    uint64_t due_ms = c->heard_ms + idle_ms;
+    if (c->t->now_ms < due_ms)
+        return due_ms;
+    if (!c->t->events.is_in_use(c->t->events.arg, c->id, c->user))
+        close_late(c, "traffic or bindings");
+    return c->t->now_ms + idle_ms;
+}
+
+/* Until when, and for what, an unauthenticated connection may be waited for. */
+static uint64_t find_deadline(const struct conn *c, const char **what)
+{
+    if (c->is_authenticated)
+        return NEVER;
+    *what = "authentication";
+    if (c->has_sip)
+        return c->opened_ms + AUTHENTICATE_MS;
+    *what = "the TLS handshake";
+    if (c->kind == TRANSPORT_TLS && !net_stream_is_ready(c->stream))
+        return c->opened_ms + c->t->deps.config->handshake_s * 1000ull;
+    *what = "a SIP message";
+    return c->opened_ms + FIRST_MESSAGE_MS;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is due for a SIP connection by now, and when to look again. */
+void conn_check(struct conn *c)
+{
+    const char *what = NULL;
+    uint64_t due_ms = find_deadline(c, &what);
+    if (c->t->now_ms >= due_ms) {
+        close_late(c, what);
+        return;
+    }
+    if (c->phase == CONN_WS)
+        due_ms = earlier(due_ms, ping(c));
+    else if (c->is_authenticated)
+        due_ms = check_idle(c);
+    if (conn_is_sip(c) && !c->is_doomed && due_ms != NEVER)
+        conn_set_timer(c, due_ms);
+}
+
+void conn_on_timer(struct timer *timer, void *arg)
+{
+    (void)arg;
+    struct conn *c = (struct conn *)((char *)timer - offsetof(struct conn, timer));
+    bool is_outermost = conn_enter(c);
+    if (!conn_is_sip(c))
+        conn_close(c); /* no request in time, or lingering long enough */
+    else if (!c->t->is_draining)
+        conn_check(c);
+    else if (c->phase == CONN_WS)
+        ws_conn_close(c, WS_CLOSE_GOING_AWAY);
+    else
+        conn_linger(c);
+    conn_leave(c, is_outermost);
+}

@@ -40,7 +40,7 @@ enum sip_uri_error {
 
 /* Strict RFC 3261 25.1 grammar, and stricter where the parsers of JsSIP and SIP.js are: what passes
  * here passes theirs, so no stored contact can make another device's 200 unreadable. Refused are
- * numeric or dotted last host labels, '_' in hosts, "[::]", zone ids, ports of six digits, quoted
+ * numeric or dotted last host labels, '_' in them, "[::]", zone ids, ports of six digits, quoted
  * or repeated parameters, raw '#' and spaces, escaped users that are no UTF-8, and parameters that
  * only begin like a known one ("transport=tls-sctp", "lrx"). */
 enum sip_uri_error sip_uri_parse(struct str text, struct sip_uri *out);

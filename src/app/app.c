@@ -249,13 +249,15 @@ static int open_listeners(struct app *app)
         int rc = listen_everywhere(app, TRANSPORT_WS, true, &app->admin);
         first_error = first_error ? first_error : rc;
     }
+    if (first_error < 0)
+        return first_error;
     const char *advertise = app->config->advertise;
     app->sbc_address = advertise ? strdup(advertise) : print_address("", &app->first_bound);
     if (!app->sbc_address)
         return fail(app, "out of memory");
     web_set_addresses(app->shared.web, (const char *const *)app->listeners, app->listener_count,
                       app->sbc_address);
-    return first_error;
+    return 0;
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */

@@ -8,8 +8,6 @@
 /* What a client may have us keep, by what real ones send times four and more. */
 enum {
     MAX_AOR_BYTES = 512,
-    MAX_CONTACT_BYTES = 2048,
-    MAX_INSTANCE_BYTES = 256,
     MAX_CALL_ID_BYTES = 512,
     MAX_PATH_BYTES = 4096,
     MAX_USER_AGENT_BYTES = 128, /* cut there: it is only for people to read */

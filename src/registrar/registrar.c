@@ -6,7 +6,8 @@
 
 enum {
     REPLY_CACHE_BYTES = 32 << 20,
-    REPLY_BYTES = 256 << 10,
+    REPLY_OWN_BYTES = 4096, /* of an answer: what is neither echoed nor a contact */
+    CONTACT_LINE_BYTES = MAX_CONTACT_BYTES + MAX_INSTANCE_BYTES + 128,
     ARENA_BYTES = 16 << 10,    /* first chunk: a usual REGISTER with all its parts */
     ARENA_MAX_BYTES = 8 << 20, /* the largest message, parsed into its smallest parts */
     SIP_PORT = 5060,
@@ -18,6 +19,13 @@ enum {
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
+/* Whatever was stored can be answered: everything of the request echoed, all contacts listed. */
+static size_t longest_reply(const struct config *config)
+{
+    size_t contacts = (size_t)config->max_contacts + SIP_MAX_CONTACTS;
+    return config->message_bytes + contacts * CONTACT_LINE_BYTES + REPLY_OWN_BYTES;
+}
+
 struct registrar *registrar_new(const struct registrar_deps *deps)
 {
     struct registrar *r = calloc(1, sizeof *r);
@@ -26,7 +34,8 @@ struct registrar *registrar_new(const struct registrar_deps *deps)
     r->deps = *deps;
     r->replies = reply_cache_new(REPLY_CACHE_BYTES);
     r->flows = flow_set_new();
-    r->reply_memory = malloc(TRANSPORT_HEADROOM + REPLY_BYTES);
+    r->reply_bytes = longest_reply(deps->config);
+    r->reply_memory = malloc(TRANSPORT_HEADROOM + r->reply_bytes);
     ratelimit_init(&r->refusal_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
     if (!r->replies || !r->flows || !r->reply_memory) {
         registrar_free(r);
@@ -100,7 +109,7 @@ struct buf txn_reply_begin(struct transaction *txn, int status, const char *reas
                                     .source = &txn->source.remote,
                                     .to_tag = make_to_tag(txn, tag)};
     struct buf b;
-    buf_init_fixed(&b, txn->r->reply_memory + TRANSPORT_HEADROOM, REPLY_BYTES);
+    buf_init_fixed(&b, txn->r->reply_memory + TRANSPORT_HEADROOM, txn->r->reply_bytes);
     sip_reply_begin(&b, &ctx, status, reason);
     return b;
 }

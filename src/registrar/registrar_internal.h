@@ -7,13 +7,17 @@
 #include <aorta/ratelimit.h>
 #include <aorta/registrar.h>
 
+/* The longest contact that a client may have us keep and list; real ones are a tenth of it. */
+enum { MAX_CONTACT_BYTES = 2048, MAX_INSTANCE_BYTES = 256 };
+
 struct registrar {
     struct registrar_deps deps;
     struct reply_cache *replies;
     struct flow_set *flows;
     struct transaction *free_transactions;
     struct ratelimit refusal_log; /* a stranger can cause these lines */
-    char *reply_memory;           /* headroom and one answer; a worker writes one at a time */
+    size_t reply_bytes;
+    char *reply_memory; /* headroom and one answer; a worker writes one at a time */
 };
 
 /* One request from its arrival to its answer: it may have to wait for others in between, so it

@@ -4,7 +4,7 @@
 #include <aorta/log.h>
 
 enum {
-    FIRST_MESSAGE_MS = 15000, /* from upgrade or handshake to the first SIP message */
+    FIRST_MESSAGE_MS = 15000, /* from accept or upgrade to the first SIP message */
     AUTHENTICATE_MS = 30000,  /* and to the first granted REGISTER */
     MISSED_PINGS = 2,
 };

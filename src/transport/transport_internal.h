@@ -29,7 +29,7 @@ struct conn {
     struct transport *t;
     struct net_stream *stream;
     struct net_address remote;
-    uint64_t opened_ms; /* since the handshake or upgrade: the start of its deadlines */
+    uint64_t opened_ms; /* accepted or upgraded: the start of its deadlines */
     uint64_t heard_ms;
     struct timer timer; /* the next deadline or ping */
     void *user;

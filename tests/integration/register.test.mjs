@@ -493,6 +493,17 @@ describe('bindings (RFC 3261 10.3)', () => {
     assert.deepEqual((await server.bindingsOf('alice')).map((b) => b.contact), [at(5001)]);
   });
 
+  it('whatever was stored is listed, however long the answer gets', async (t) => {
+    const roomy = await startServer(t, { config: { registrar: { maxContacts: 200 } } });
+    const phone = await openPhone(t, roomy, 'tcp');
+    for (let batch = 1; batch <= 8; batch++) {
+      const contact = Array.from({ length: 25 }, (_, i) => `<${at(6000 + batch * 25 + i)};x=${'y'.repeat(1900)}>`);
+      const answer = await phone.register({ contact });
+      assertStatus(answer, 200);
+      assert.equal(answer.contacts.length, batch * 25); // about 380 kB at the end
+    }
+  });
+
   it('overflow "reject": 403 for one more, a refresh never counts', async (t) => {
     const strict = await startServer(t, { config: { registrar: { maxContacts: 2, overflow: 'reject' } } });
     const phone = await openPhone(t, strict, 'tcp');

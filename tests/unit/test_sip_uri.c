@@ -42,6 +42,7 @@ static void takes_apart(void **state)
         {"sip:h;transport=TLS;user=dialstring;method=INVITE;ttl=255;maddr=[::1]", "",                         "",       "h",
          "transport=TLS;user=dialstring;method=INVITE;ttl=255;maddr=[::1]",                                                                                           "",                 0,     false, false},
         {"sip:h;transport;lr=on",                                                 "",                         "",       "h",             "transport;lr=on",           "",                 0,     false, false},
+        {"sip:a@my_phone.lan",                                                    "a",                        "",       "my_phone.lan",  "",                          "",                 0,     false, false},
         {"sip:1.2.3.a4",                                                          "",                         "",       "1.2.3.a4",      "",                          "",                 0,     false, false},
         {"sip:a@h;pn-prid=x:y;%6cr",                                              "a",                        "",       "h",             "pn-prid=x:y;%6cr",          "",                 0,     false, false},
     };
@@ -73,6 +74,7 @@ static void refuses(void **state)
         {"sip:@h",                                                 SIP_URI_BAD_SYNTAX, "an '@' without a user"                               },
         {"sip::x@h",                                               SIP_URI_BAD_SYNTAX, "a password without a user"                           },
         {"sip:a@b@h",                                              SIP_URI_BAD_SYNTAX, "two '@'"                                             },
+        {"sip:a@my_phone",                                         SIP_URI_BAD_SYNTAX, "'_' in the last label: SIP.js drops the message"     },
         {"sip:a b@h",                                              SIP_URI_BAD_SYNTAX, "raw space in the user"                               },
         {"sip:a#b@h",                                              SIP_URI_BAD_SYNTAX, "raw '#': SIP.js drops the message"                   },
         {"sip:\xc3\xa4@h",                                         SIP_URI_BAD_SYNTAX, "raw UTF-8"                                           },

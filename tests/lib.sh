@@ -3,8 +3,8 @@
 # they work where `set -e` does not reach.
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libosip2-dev libmbedtls-dev libcjson-dev
-  libwebsockets-dev libwebsockets-evlib-uv libssl-dev)
-TEST_PACKAGES=(libcmocka-dev sip-tester baresip-core chromium valgrind openssl)
+  libwebsockets-dev libwebsockets-evlib-uv libssl-dev libcurl4-openssl-dev libhiredis-dev ca-certificates)
+TEST_PACKAGES=(libcmocka-dev sip-tester baresip-core chromium valgrind openssl redis-server nginx-light)
 OLDEST_NODE=18
 
 say() {

@@ -28,9 +28,9 @@ cd "${1:-$(dirname "$0")/..}" || exit 2
     if (name ~ /^aorta\// && split(name, h, "[/.]") && !knows(folder, owner(h[2])))
       complain((folder == "" ? "a value" : folder) " may not know " h[2])
     if (name ~ /^osip/ && " sip " !~ at) complain("only in src/sip")
-    if (name ~ /^(libwebsockets|lws|uv|openssl)[-\/.]/ && " net " !~ at) complain("only in src/net")
+    if (name ~ /^(libwebsockets|lws|uv|openssl|curl|hiredis)[-\/.]/ && " net " !~ at) complain("only in src/net")
     if (name ~ /^(mbedtls|psa)/ && " auth net compat " !~ at) complain("only in src/auth, src/net")
-    if (name ~ /^cjson/ && " base config auth " !~ at) complain("only in src/base, src/config, src/auth")
+    if (name ~ /^cjson/ && " base config auth store web " !~ at) complain("not in src/" p[2])
   }
   END { if (!closed) { print "no #include found"; bad = 1 } exit bad }
 '

@@ -21,6 +21,7 @@ struct binding {
     uint32_t cseq;
     struct str path; /* Path values joined by ", "; empty: none */
     struct str user_agent;
+    struct str grant; /* a JSON object: what the callback wants kept; empty: none */
     enum transport_kind protocol;
     struct net_address source; /* printed as proxy: sip:SOURCE:PORT */
     conn_id conn;              /* 0: UDP */
@@ -41,6 +42,11 @@ struct binding_request {
      * last authentication is younger than refresh_cache_s, is granted (SPEC 3, step 5). */
     uint64_t authenticated_ms;
     uint32_t expires_limit_s; /* the authenticator's upper bound; 0: none */
+    struct str grant;         /* of the authenticator, for the bindings of this request */
+    /* Whoever could prove him is away: the age of the last proof does not count, nor whether
+     * refresh_cache is on. */
+    bool is_proof_away;
+    uint32_t max_registrations; /* bindings of the AOR's domain; 0: no limit. The store counts. */
     const struct config *config;
     uint64_t now_ms;
 };
@@ -53,6 +59,7 @@ enum binding_verdict {
     BINDING_BAD_WILDCARD,     /* 400: "*" with other contacts or without Expires: 0 */
     BINDING_TOO_MANY,         /* 403: over maxContacts */
     BINDING_NO_OUTBOUND_PATH, /* 439: first hop lacks outbound support (RFC 5626 6) */
+    BINDING_REALM_FULL,       /* 503: over max_registrations; said by stores, not by the rules */
 };
 
 enum { BINDING_NO_CONTACT = -1 };
@@ -62,6 +69,8 @@ struct binding_decision {
     enum binding_verdict verdict;
     uint32_t min_expires_s;
     bool is_change; /* anything to store */
+    /* Every contact continues a binding as it is, on its flow; nothing is removed or new. */
+    bool is_refresh;
     /* For each current binding: its record goes away, being removed, renewed (then `add` holds its
      * successor) or evicted. What is not dropped stays as it is. */
     bool *drop;

@@ -14,10 +14,34 @@ struct config_listener {
 
 enum digest_algorithm { DIGEST_MD5, DIGEST_SHA_256, DIGEST_SHA_512_256, DIGEST_ALGORITHMS };
 enum overflow_policy { OVERFLOW_REPLACE_OLDEST, OVERFLOW_REJECT };
-enum store_kind { STORE_KIND_MEMORY };
+enum store_kind { STORE_KIND_MEMORY, STORE_KIND_REDIS };
+enum redis_layout { REDIS_LAYOUT_HASH, REDIS_LAYOUT_JAMBONZ };
 
 struct config_list {
     char **item; /* zero-terminated */
+    size_t count;
+};
+
+/* The customer's server that decides who may register (SPEC: README, "HTTP callback"). */
+struct config_callback {
+    char *uri;                 /* http:// or https://; NULL: none */
+    char *username, *password; /* Basic authentication; NULL: none */
+    uint32_t timeout_ms;       /* for the whole of a request */
+    uint32_t max_connections;  /* of all workers together */
+    char *ca_file;             /* path, already resolved; NULL: the system's CAs only */
+};
+
+/* What holds for one SIP domain. */
+struct config_realm {
+    char *name;  /* in lower case, or "*": any domain that no other entry names */
+    char *users; /* path, already resolved; NULL: none of its own */
+    struct config_callback callback; /* .uri NULL: none of its own */
+    uint32_t max_registrations;      /* bindings over all nodes; 0: no limit */
+    bool allow_foreign_aor;
+};
+
+struct config_realms {
+    struct config_realm *item;
     size_t count;
 };
 
@@ -28,13 +52,17 @@ struct config {
     char *node;      /* never NULL after config_load() */
     uint32_t workers;
     char *tls_cert, *tls_key; /* paths, already resolved */
-    char *users;              /* path, already resolved; NULL: none */
+    /* For domains with neither of their own; a user that the file has is decided by the file. */
+    char *users; /* path, already resolved; NULL: none */
+    struct config_callback callback;
+    struct config_realms realms; /* not empty: others than these get 403 */
 
     enum digest_algorithm algorithms[DIGEST_ALGORITHMS]; /* in the order of the challenges */
     size_t algorithm_count;
     uint32_t nonce_ttl_s;
     bool refresh_cache;
     uint32_t refresh_cache_s;
+    bool expose_message; /* the callback's `msg` goes to the client, in a Warning header */
 
     uint32_t min_expires_s, max_expires_s, default_expires_s, grace_s;
     uint32_t max_contacts;
@@ -45,10 +73,17 @@ struct config {
     uint32_t nat_transports; /* bit (1 << enum transport_kind) */
 
     enum store_kind store;
+    char *redis_host;
+    uint32_t redis_port, redis_db;
+    char *redis_username, *redis_password; /* NULL: none */
+    char *redis_prefix;                    /* of the keys of AORs */
+    enum redis_layout redis_layout;
 
     uint32_t message_bytes;
     uint32_t connections, connections_per_ip;
     uint32_t handshake_s, idle_s; /* idle_s 0: off */
+    struct net_networks never_ban;
+    struct net_networks trusted_proxies; /* whose X-Forwarded-For and Forwarded are believed */
     struct config_list ws_origins;
     uint32_t ws_ping_s; /* 0: off */
 
@@ -77,6 +112,11 @@ struct config_source {
  * (not only the first), and -EINVAL returned. The caller frees with config_free(). Does not look
  * into the files it names: certificates and users are checked by who reads them. */
 int config_load(const struct config_source *source, struct config **out, struct buf *errors);
+/* As config_load(), for a program that runs with `running`: options that only a start can change
+ * keep the value that they have there, and their keys are appended to `kept`, "a, b", where the
+ * source says otherwise now. */
+int config_reload(const struct config_source *source, const struct config *running,
+                  struct config **out, struct buf *errors, struct buf *kept);
 void config_free(struct config *config);
 /* The effective configuration as indented JSON, secrets as "***". */
 void config_print(const struct config *config, struct buf *out);

@@ -33,4 +33,22 @@ bool net_address_is_wildcard(const struct net_address *a);
 bool net_address_is_private(const struct net_address *a);
 /* Hash of the IP only. */
 uint64_t net_address_hash_ip(const struct net_address *a);
+
+/* ---- Networks ------------------------------------------------------------------------------ */
+
+struct net_network {
+    struct net_address address; /* with zeros behind its prefix */
+    unsigned prefix_bits;
+};
+struct net_networks {
+    struct net_network *item;
+    size_t count;
+};
+
+/* "192.0.2.0/24", "2001:db8::/32", or a single address. -EINVAL if it is none, or has bits set
+ * behind its prefix. */
+int net_network_parse(struct net_network *network, struct str text);
+/* "192.0.2.0/24"; a single address without its prefix. */
+struct str net_network_text(const struct net_network *network, char text[NET_ADDRESS_TEXT]);
+bool net_networks_have(const struct net_networks *networks, const struct net_address *a);
 #endif

@@ -174,6 +174,9 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
     case BINDING_TOO_MANY:
         refuse(txn, "more contacts than registrar.maxContacts");
         return;
+    case BINDING_REALM_FULL:
+        refuse_unavailable(txn, "the realm has its maxRegistrations");
+        return;
     case BINDING_NO_OUTBOUND_PATH:
         refuse_invalid(txn, 439, sip_reason(439));
         return;

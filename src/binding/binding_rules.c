@@ -94,6 +94,7 @@ static struct binding make_binding(const struct plan *p, const struct sip_contac
         .cseq = request->sip->cseq,
         .path = p->path,
         .user_agent = request->sip->user_agent,
+        .grant = request->grant,
         .protocol = request->protocol,
         .source = request->source,
         .conn = request->conn,
@@ -269,8 +270,12 @@ static enum binding_verdict make_plan(struct plan *p)
 static bool may_be_refresh(const struct plan *p)
 {
     const struct sip_request *sip = p->request->sip;
-    return p->request->config->refresh_cache && !sip->contact_is_wildcard &&
-           sip->contact_count > 0 && sip->contact_count <= p->count;
+    return !sip->contact_is_wildcard && sip->contact_count > 0 && sip->contact_count <= p->count;
+}
+
+static bool needs_no_proof(const struct binding_request *request)
+{
+    return request->config->refresh_cache || request->is_proof_away;
 }
 
 static bool is_same_flow(const struct binding *a, const struct binding *b)
@@ -294,29 +299,41 @@ static bool is_unchanged(const struct binding *was, const struct binding *now)
            was->reg_id == now->reg_id && was->is_outbound == now->is_outbound &&
            was->is_nat == now->is_nat && was->q_milli == now->q_milli &&
            str_eq(was->path, now->path) && str_eq(was->call_id, now->call_id) &&
-           is_same_flow(was, now) && is_same_grant(was, now);
+           is_same_flow(was, now);
 }
 
 static bool is_proof_fresh(const struct binding *b, const struct binding_request *request)
 {
+    if (request->is_proof_away)
+        return b->authenticated_ms != 0;
     /* Another thread may have read the clock a moment later than this request did. */
     uint64_t age_ms =
         request->now_ms > b->authenticated_ms ? request->now_ms - b->authenticated_ms : 0;
     return age_ms < UINT64_C(1000) * request->config->refresh_cache_s;
 }
 
+/* Does every contact continue one binding as it is, and nothing else happen? */
 static bool is_pure_refresh(const struct plan *p)
 {
     const struct binding_decision *out = &p->out;
-    if (out->add_count != p->request->sip->contact_count || out->add_count != count_dropped(p))
+    if (!may_be_refresh(p) || out->add_count != p->request->sip->contact_count ||
+        out->add_count != count_dropped(p))
         return false;
-    for (size_t i = 0; i < out->add_count; i++) {
-        if (out->replaces[i] == BINDING_NO_CONTACT)
+    for (size_t i = 0; i < out->add_count; i++)
+        if (out->replaces[i] == BINDING_NO_CONTACT ||
+            !is_unchanged(&p->current[out->replaces[i]], &out->add[i]))
             return false;
-        const struct binding *was = &p->current[out->replaces[i]];
-        if (!is_unchanged(was, &out->add[i]) || !is_proof_fresh(was, p->request))
-            return false;
-    }
+    return true;
+}
+
+/* What the last proof said holds on: for the time that it was good for, with what was granted. */
+static bool inherit_proof(const struct binding_request *request, const struct binding *was,
+                          struct binding *now)
+{
+    if (!is_same_grant(was, now) || !is_proof_fresh(was, request))
+        return false;
+    now->authenticated_ms = was->authenticated_ms;
+    now->grant = was->grant;
     return true;
 }
 
@@ -324,10 +341,12 @@ static bool is_pure_refresh(const struct plan *p)
  */
 static enum binding_verdict plan_unproven(struct plan *p)
 {
-    if (!may_be_refresh(p) || make_plan(p) != BINDING_OK || !is_pure_refresh(p))
+    if (!needs_no_proof(p->request) || !may_be_refresh(p) || make_plan(p) != BINDING_OK ||
+        !is_pure_refresh(p))
         return BINDING_NEEDS_AUTH;
     for (size_t i = 0; i < p->out.add_count; i++)
-        p->out.add[i].authenticated_ms = p->current[p->out.replaces[i]].authenticated_ms;
+        if (!inherit_proof(p->request, &p->current[p->out.replaces[i]], &p->out.add[i]))
+            return BINDING_NEEDS_AUTH;
     return BINDING_OK;
 }
 
@@ -387,6 +406,7 @@ int binding_rules_decide(const struct binding *current, size_t count,
     if (p.out.verdict != BINDING_OK)
         forget_changes(&p);
     p.out.is_change = p.out.add_count > 0 || count_dropped(&p) > 0;
+    p.out.is_refresh = p.out.is_change && is_pure_refresh(&p);
     *out = p.out;
     return 0;
 }

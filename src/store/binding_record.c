@@ -120,7 +120,8 @@ static const uint8_t *take_address(const uint8_t *at, struct net_address *a)
 static size_t tail_size(const struct binding *b)
 {
     return 1 + address_bytes(&b->source) + text_size(b->contact) + text_size(b->instance) +
-           text_size(b->call_id) + text_size(b->path) + text_size(b->user_agent);
+           text_size(b->call_id) + text_size(b->path) + text_size(b->user_agent) +
+           text_size(b->grant);
 }
 
 struct binding_record *binding_record_new(const struct binding *b)
@@ -148,7 +149,8 @@ struct binding_record *binding_record_new(const struct binding *b)
     at = put_text(at, b->instance);
     at = put_text(at, b->call_id);
     at = put_text(at, b->path);
-    put_text(at, b->user_agent);
+    at = put_text(at, b->user_agent);
+    put_text(at, b->grant);
     return r;
 }
 
@@ -173,7 +175,8 @@ static struct binding view(const struct binding_record *r, const uint8_t *tail)
     tail = take_text(tail, &b.instance);
     tail = take_text(tail, &b.call_id);
     tail = take_text(tail, &b.path);
-    take_text(tail, &b.user_agent);
+    tail = take_text(tail, &b.user_agent);
+    take_text(tail, &b.grant);
     return b;
 }
 

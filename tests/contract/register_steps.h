@@ -22,8 +22,9 @@ struct register_step {
     const char *why;
 
     /* Zero means usual. */
-    const char *aor;  /* a@example.com */
-    bool is_stranger; /* else he has just proved who he is */
+    const char *aor;    /* a@example.com */
+    bool is_stranger;   /* else he has just proved who he is */
+    bool is_proof_away; /* and nobody can say any more who is */
     bool is_nat;
     conn_id conn;     /* given: over WSS; else over UDP */
     uint16_t port;    /* of the source, 5060 */

@@ -341,6 +341,7 @@ static void keeps_every_member(void **state)
             .protocol = TRANSPORT_TLS,
             .conn = UINT64_MAX - i,
             .is_nat = true,
+            .grant = STR("{\"call_hook\":\"http://h/\"}"),
             .authenticated_ms = REGISTER_EPOCH_MS - 1,
             .config = &f->config,
             .now_ms = REGISTER_EPOCH_MS,
@@ -357,9 +358,10 @@ static void keeps_every_member(void **state)
             b.reg_id == contact.reg_id && b.is_outbound && b.is_nat && !b.is_flow_dead &&
             b.q_milli == contact.q_milli && str_eq(b.call_id, sip->call_id) &&
             b.cseq == sip->cseq && str_eq(b.path, sip->paths[0]) &&
-            str_eq(b.user_agent, sip->user_agent) && b.protocol == request.protocol &&
-            net_address_same(&b.source, &request.source) && b.conn == request.conn &&
-            b.refreshed_ms == REGISTER_EPOCH_MS && b.expires_ms == REGISTER_EPOCH_MS + 30000 &&
+            str_eq(b.user_agent, sip->user_agent) && str_eq(b.grant, request.grant) &&
+            b.protocol == request.protocol && net_address_same(&b.source, &request.source) &&
+            b.conn == request.conn && b.refreshed_ms == REGISTER_EPOCH_MS &&
+            b.expires_ms == REGISTER_EPOCH_MS + 30000 &&
             b.authenticated_ms == REGISTER_EPOCH_MS - 1;
         if (!is_kept)
             fail_msg("row %zu: %s", i, row[i].why);

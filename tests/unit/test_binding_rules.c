@@ -407,6 +407,76 @@ static void lets_several_contacts_pass_on_their_connection(void **state)
     REGISTER_STEPS_PLAY(&config, step, apply, *state);
 }
 
+static void lets_known_refreshes_pass_while_proof_is_away(void **state)
+{
+    struct config config = register_config();
+    config.refresh_cache = false;
+    const struct register_step step[] = {
+        STEP(0, "1", 1, REFRESH, BINDING_NEEDS_AUTH, "", "never proven", .is_stranger = true,
+             .is_proof_away = true),
+        STEP(0, "1", 1, REFRESH, BINDING_OK, "sip:a@h=600", "proven"),
+        STEP(500, "1", 2, REFRESH, BINDING_NEEDS_AUTH, "", "no cache", .is_stranger = true),
+        STEP(500, "1", 2, REFRESH, BINDING_OK, "sip:a@h=600", "known", .is_stranger = true,
+             .is_proof_away = true),
+        STEP(501, "1", 3, B, BINDING_NEEDS_AUTH, "", "another contact", .is_stranger = true,
+             .is_proof_away = true),
+        STEP(501, "1", 3, REFRESH, BINDING_NEEDS_AUTH, "", "another port", .is_stranger = true,
+             .is_proof_away = true, .port = 9),
+        STEP(501, "1", 3, "Contact: <sip:a@h>\nExpires: 0\n", BINDING_NEEDS_AUTH, "", "removal",
+             .is_stranger = true, .is_proof_away = true),
+    };
+    REGISTER_STEPS_PLAY(&config, step, apply, *state);
+}
+
+struct decided {
+    const char *headers;
+    bool is_refresh;
+    const char *why;
+    bool is_stranger;
+    uint16_t port;
+};
+
+static void knows_a_refresh_and_keeps_its_grant(void **state)
+{
+    static const struct decided row[] = {
+        STEP("Contact: <sip:a@h>\n", true, "the same, proven anew"),
+        STEP("Contact: <sip:a@h>\n", true, "the same, by the cache", .is_stranger = true),
+        STEP("Contact: <sip:a@h>;expires=70\n", true, "for another time"),
+        STEP("Contact: <sip:a@h>;expires=0\n", false, "removal"),
+        STEP("Contact: <sip:a@h>, <sip:b@h>\n", false, "and a new one"),
+        STEP("Contact: <sip:a@h>;q=0.5\n", false, "another q"),
+        STEP("Contact: <sip:a@h>\n", false, "from another port", .port = 9),
+        STEP("", false, "a fetch"),
+    };
+    struct array *a = *state;
+    struct config config = register_config();
+    const struct register_step first = {0, "1", 1, "Contact: <sip:a@h>\n"};
+    struct binding_request request =
+        register_binding_request(&config, &first, register_request(&a->text, &first));
+    request.grant = STR("{\"x\":1}");
+    struct binding_decision d;
+    assert_int_equal(binding_rules_decide(NULL, 0, &request, &a->text, &d), 0);
+    assert_int_equal(d.add_count, 1);
+    assert_false(d.is_refresh);
+    struct binding current = d.add[0];
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        const struct register_step next = {.at_s = 9,
+                                           .call_id = "1",
+                                           .cseq = 2,
+                                           .headers = row[i].headers,
+                                           .is_stranger = row[i].is_stranger,
+                                           .port = row[i].port};
+        request = register_binding_request(&config, &next, register_request(&a->text, &next));
+        assert_int_equal(binding_rules_decide(&current, 1, &request, &a->text, &d), 0);
+        if (d.verdict != BINDING_OK || d.is_refresh != row[i].is_refresh)
+            fail_msg("%s: verdict %d, refresh %d", row[i].why, (int)d.verdict, d.is_refresh);
+        if (row[i].is_stranger)
+            assert_true(str_eq(d.add[0].grant, current.grant)); /* by whoever proved him then */
+        else if (d.add_count > 0)
+            assert_true(str_is_empty(d.add[0].grant)); /* this proof granted none */
+    }
+}
+
 static void keeps_everything_a_request_says(void **state)
 {
     struct config config = register_config();
@@ -474,6 +544,8 @@ int main(void)
         TEST(rejects_the_overflow),
         TEST(lets_pure_refreshes_pass_unproven),
         TEST(lets_several_contacts_pass_on_their_connection),
+        TEST(lets_known_refreshes_pass_while_proof_is_away),
+        TEST(knows_a_refresh_and_keeps_its_grant),
         TEST(keeps_everything_a_request_says),
         TEST(survives_without_memory),
     };

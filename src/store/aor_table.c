@@ -20,14 +20,6 @@ static size_t slot_count(const struct aor_table *t)
 
 void aor_table_fini(struct aor_table *t)
 {
-    for (size_t i = 0; t->slot && i < slot_count(t); i++) {
-        struct aor *aor = t->slot[i];
-        while (aor) {
-            struct aor *next = aor->next;
-            free(aor);
-            aor = next;
-        }
-    }
     free(t->slot);
     *t = (struct aor_table){0};
 }
@@ -98,7 +90,6 @@ void aor_table_remove(struct aor_table *t, struct aor *aor)
         link = &(*link)->next;
     *link = aor->next;
     t->count--;
-    free(aor);
 }
 
 struct aor *aor_table_find(const struct aor_table *t, struct str name, uint64_t hash)

@@ -26,14 +26,14 @@ enum { AOR_SHARD_BITS = 8 };
 
 /* -ENOMEM, or 0. */
 int aor_table_init(struct aor_table *t);
-/* Frees what is still in it, the records of which must be gone. */
+/* The AORs in it belong to their user, who has taken them all out or frees them otherwise. */
 void aor_table_fini(struct aor_table *t);
 
 /* Without bindings, and in no table; free with free(). NULL when out of memory. */
 struct aor *aor_new(struct str name, uint64_t hash);
-/* The table takes it. Cannot fail: without memory to grow, it only becomes slower. */
+/* Cannot fail: without memory to grow, the table only becomes slower. */
 void aor_table_insert(struct aor_table *t, struct aor *aor);
-/* Takes it out and frees it. */
+/* Takes it out; it is the caller's again. */
 void aor_table_remove(struct aor_table *t, struct aor *aor);
 
 struct aor *aor_table_find(const struct aor_table *t, struct str name, uint64_t hash);

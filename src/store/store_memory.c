@@ -68,8 +68,10 @@ static void unlink_record(struct shard *shard, struct binding_record *r)
 
 static void remove_if_empty(struct shard *shard, struct aor *aor)
 {
-    if (!aor->first)
-        aor_table_remove(&shard->aors, aor);
+    if (aor->first)
+        return;
+    aor_table_remove(&shard->aors, aor);
+    free(aor);
 }
 
 static void expire(struct timer *timer, void *arg)
@@ -425,9 +427,11 @@ static bool memory_is_ready(struct store *s)
 
 static void shard_fini(struct shard *shard)
 {
-    struct aor *aor = shard->aors.slot ? aor_table_from(&shard->aors, 0) : NULL;
-    for (; aor; aor = aor_table_after(&shard->aors, aor))
+    for (struct aor *aor; shard->aors.slot && (aor = aor_table_from(&shard->aors, 0));) {
         free_records(aor->first);
+        aor_table_remove(&shard->aors, aor);
+        free(aor);
+    }
     aor_table_fini(&shard->aors);
     pthread_mutex_destroy(&shard->lock);
 }

@@ -9,6 +9,9 @@ struct binding_json_context {
     struct str node;
     uint64_t now_ms;
 };
+/* "contact":…,"grant":…: the members that every view of a binding has, without braces. */
+void binding_put_members(struct buf *b, const struct binding *binding,
+                         const struct binding_json_context *ctx);
 /* One object of GET /api/v1/registrations. */
 void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
                       const struct binding_json_context *ctx);

@@ -19,9 +19,19 @@ struct store_outcome {
 /* Runs exactly once, perhaps before the call returns; `outcome` is valid only during it. */
 typedef void store_applied_fn(void *arg, const struct store_outcome *outcome);
 
-/* A page of the listing, bindings of one AOR together. Valid during the callback. */
-typedef void store_listed_fn(void *arg, struct str aor, const struct binding *bindings,
-                             size_t count);
+/* What is registered for one AOR. Runs exactly once, perhaps before the call returns; valid only
+ * during it. `error`: 0; -EAGAIN: the store is away; -ENOMEM. */
+typedef void store_found_fn(void *arg, int error, const struct binding *bindings, size_t count);
+
+/* One AOR of a listing. */
+struct store_aor {
+    struct str aor;
+    const struct binding *bindings;
+    size_t count;
+};
+/* A page of it, and where to go on; 0 at the end. As store_found_fn. */
+typedef void store_listed_fn(void *arg, int error, uint64_t next_cursor,
+                             const struct store_aor *aors, size_t count);
 
 struct store_counts {
     uint64_t aors;
@@ -42,18 +52,26 @@ struct store_ops {
     void (*close_flow)(struct store *s, struct str aor, conn_id conn, bool remove);
     /* Is any binding of this AOR carried by this connection? */
     bool (*has_flow)(struct store *s, struct str aor, conn_id conn);
-    /* One AOR, newest first. Calls `listed` once, or not at all when it has no bindings. */
-    void (*find)(struct store *s, struct str aor, struct arena *arena, store_listed_fn *listed,
+    /* One AOR, newest first. `arena` is scratch until `done` has run. */
+    void (*find)(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                  void *arg);
-    /* Every AOR from `*cursor` (0 to begin) on, until about `limit` bindings were listed; *cursor
-     * is then where to go on, 0 at the end. AORs that stay throughout are listed exactly once.
-     * -ENOMEM when `arena` cannot hold a page; then nothing was listed and *cursor stays. */
-    int (*list)(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
-                store_listed_fn *listed, void *arg);
+    /* Every AOR from `cursor` (0 to begin) on, until about `limit` bindings were listed. AORs that
+     * stay throughout are listed; a store outside of this process may list one twice. `arena` as
+     * with find(). */
+    void (*list)(struct store *s, uint64_t cursor, size_t limit, struct arena *arena,
+                 store_listed_fn *done, void *arg);
+    /* Removes all bindings of an AOR, whoever holds them; tells only how many there were. */
+    void (*remove)(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
+                   void *arg);
     void (*count)(struct store *s, struct store_counts *out);
-    /* Removes what is past its time. Each worker calls it about once a second with its number. */
+    /* Removes what is past its time. Each worker calls it every NET_LOOP_TICK_MS or so with its
+     * number. */
     void (*tick)(struct store *s, unsigned worker, uint64_t now_ms);
     bool (*is_ready)(struct store *s);
+    /* Is nothing on its way any more that others should still see? */
+    bool (*is_idle)(struct store *s);
+    /* The node is about to end: tells the others. */
+    void (*leave)(struct store *s);
     void (*close)(struct store *s);
 };
 

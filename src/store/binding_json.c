@@ -72,19 +72,16 @@ static void put_instance(struct buf *b, struct str instance)
     put_member(b, "instance", str_slice(instance, 1, instance.len - 1)); /* without quotes */
 }
 
-void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
-                      const struct binding_json_context *ctx)
+void binding_put_members(struct buf *b, const struct binding *binding,
+                         const struct binding_json_context *ctx)
 {
-    uint64_t now_ms = ctx->now_ms;
-    uint64_t left_ms = binding->expires_ms > now_ms ? binding->expires_ms - now_ms : 0;
-    buf_put_text(b, "{\"aor\":");
-    buf_put_json(b, aor);
-    put_member(b, "contact", binding->contact);
+    bool is_own = str_is_empty(binding->node);
+    buf_put_text(b, "\"contact\":");
+    buf_put_json(b, binding->contact);
     put_member(b, "protocol", str_from(transport_kind_name(binding->protocol)));
     put_proxy(b, &binding->source);
-    put_member(b, "sbcAddress", ctx->sbc_address);
-    buf_printf(b, ",\"expiresIn\":%llu,\"expiryTime\":%llu",
-               (unsigned long long)(left_ms + 999) / 1000, (unsigned long long)binding->expires_ms);
+    put_member(b, "sbcAddress", is_own ? ctx->sbc_address : binding->sbc_address);
+    buf_printf(b, ",\"expiryTime\":%llu", (unsigned long long)binding->expires_ms);
     put_q(b, binding->q_milli);
     put_member(b, "callId", binding->call_id);
     buf_printf(b, ",\"cseq\":%u", binding->cseq);
@@ -96,7 +93,20 @@ void binding_put_json(struct buf *b, struct str aor, const struct binding *bindi
     put_path(b, binding->path);
     put_member(b, "userAgent", binding->user_agent);
     buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
-    put_member(b, "node", ctx->node);
+    put_member(b, "node", is_own ? ctx->node : binding->node);
     put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
-    buf_put_text(b, ",\"grant\":null}");
+    buf_put_text(b, ",\"grant\":");
+    buf_put_str(b, str_is_empty(binding->grant) ? STR("null") : binding->grant);
+}
+
+void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
+                      const struct binding_json_context *ctx)
+{
+    uint64_t now_ms = ctx->now_ms;
+    uint64_t left_ms = binding->expires_ms > now_ms ? binding->expires_ms - now_ms : 0;
+    buf_put_text(b, "{\"aor\":");
+    buf_put_json(b, aor);
+    buf_printf(b, ",\"expiresIn\":%llu,", (unsigned long long)(left_ms + 999) / 1000);
+    binding_put_members(b, binding, ctx);
+    buf_put_char(b, '}');
 }

@@ -18,7 +18,8 @@ struct binding_record {
     uint8_t protocol;
     bool is_outbound : 1, is_nat : 1, is_flow_dead : 1;
     bool is_own : 1; /* for a store that also remembers what others hold */
-    uint8_t tail[]; /* the source address, then contact, instance, call_id, path, user_agent, grant */
+    uint8_t
+        tail[]; /* the source address, then contact, instance, call_id, path, user_agent, grant */
 };
 
 /* The caller frees with free(). NULL when out of memory. */

@@ -1,0 +1,280 @@
+/* What Redis must still be told about an AOR, beside the requests: what closed or expired, what was
+ * refreshed or removed while it was away, what it has lost. One command for each AOR carries all of
+ * it (redis_patch.lua), and is tried until it succeeds. */
+#include "redis_command.h"
+#include <aorta/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    WINDOW = 256,       /* patches under way that the pump sends; requests come in between */
+    MAX_ARGS = 4400,    /* of one command: as many bindings as registrar.maxContacts may allow */
+    FIRST_BYTES = 4096, /* of the arena that a command is put together in */
+    MOST_BYTES = 8 << 20,
+    PAUSE_MS = 1000, /* after Redis refused one */
+};
+
+/* ---- The command --------------------------------------------------------------------------- */
+
+enum { KEYS = 5, FIXED_ARGS = KEYS + 6, ARGS_A_REMOVAL = 3, ARGS_A_RECORD = 4 };
+
+static struct str flows_key(const struct redis_store *r, struct str epoch, struct str node,
+                            struct arena *arena)
+{
+    const char *prefix = r->cluster->flows_prefix;
+    size_t most = strlen(prefix) + epoch.len + 1 + node.len;
+    char *memory = arena_alloc(arena, most);
+    struct buf b;
+    buf_init_fixed(&b, memory, memory ? most : 0);
+    buf_put_text(&b, prefix);
+    buf_put_str(&b, epoch);
+    buf_put_char(&b, ':');
+    buf_put_str(&b, node);
+    return b.error ? STR_NONE : buf_str(&b);
+}
+
+/* Keys and the first arguments; whose connections are meant is `node` with `epoch`. */
+static void begin(struct redis_command *c, struct redis_store *r, struct str aor, struct str node,
+                  struct str epoch, uint64_t revision, size_t more_args)
+{
+    redis_command_init(c, c->arena, FIXED_ARGS + more_args);
+    redis_command_put(c, redis_aor_key(r, aor, c->arena));
+    redis_command_put(c, redis_realm_key(r, aor, c->arena));
+    redis_command_put(c, flows_key(r, epoch, node, c->arena));
+    redis_command_printf(c, "%s%.*s", r->cluster->lease_prefix, STR_ARG(node));
+    redis_command_put(c, STR("active-user"));
+    redis_command_put_hex(c, revision);
+    redis_command_put_number(c, r->now_ms);
+    redis_command_put_number(c, r->aors->grace_ms);
+    redis_command_put(c, aor);
+    redis_command_put(c, node);
+    redis_command_put(c, epoch);
+}
+
+static int send_command(struct redis_command *c, struct redis_store *r, redis_replied_fn *done,
+                        void *arg)
+{
+    return redis_command_eval(c, r->client, &r->cluster->patch, KEYS, done, arg);
+}
+
+static struct str own_node(const struct redis_store *r)
+{
+    return str_from(r->cluster->config->node);
+}
+
+static struct str own_epoch(const struct redis_store *r)
+{
+    return str_from(r->cluster->epoch);
+}
+
+static uint64_t draw_revision(void)
+{
+    uint64_t revision = 0;
+    (void)net_random(&revision, sizeof revision);
+    return revision ? revision : 1;
+}
+
+/* ---- What waits at an AOR ------------------------------------------------------------------ */
+
+struct patch {
+    struct redis_store *r;
+    struct redis_aor *a;
+    size_t removals;
+    bool has_own; /* own bindings are in it */
+};
+
+static void put_removal(struct redis_command *c, const struct redis_removal *removal)
+{
+    switch (removal->kind) {
+    case REDIS_REMOVE_ID:
+        redis_command_put(c, STR("id"));
+        redis_command_put_hex(c, removal->id);
+        redis_command_put_number(c, removal->upto_ms);
+        return;
+    case REDIS_REMOVE_ALL:
+        redis_command_put(c, STR("all"));
+        redis_command_put_number(c, removal->upto_ms);
+        return;
+    case REDIS_REMOVE_FLOW:
+        redis_command_put(c, STR("flow"));
+        redis_command_printf(c, "%x.%x.%x", conn_id_worker(removal->conn),
+                             conn_id_slot(removal->conn), conn_id_generation(removal->conn));
+        return;
+    }
+}
+
+static void put_record(struct redis_command *c, const struct redis_store *r,
+                       const struct binding_record *record, struct str revision)
+{
+    struct binding b = binding_record_view(record);
+    struct buf json;
+    buf_init_heap(&json, MOST_BYTES);
+    redis_put_binding(r, &json, &b, revision);
+    struct str copy = json.error ? STR_NONE : arena_copy(c->arena, buf_str(&json));
+    buf_fini(&json);
+    redis_command_put(c, STR("set"));
+    redis_command_put_hex(c, redis_binding_id(&b));
+    redis_command_put(c, copy);
+    redis_command_put_number(c, b.refreshed_ms);
+}
+
+static size_t count_records(const struct redis_aor *a)
+{
+    size_t count = 0;
+    for (const struct binding_record *b = a->aor.first; b; b = b->next)
+        count++;
+    return count;
+}
+
+/* Oldest first: where only one has room, the newest stays. */
+static void put_own_records(struct redis_command *c, const struct redis_store *r,
+                            const struct redis_aor *a, uint64_t revision)
+{
+    char text[REDIS_REVISION_TEXT + 1];
+    size_t count = 0;
+    const struct binding_record **own =
+        arena_alloc(c->arena, count_records(a) * sizeof(const struct binding_record *));
+    c->is_out_of_memory |= !own;
+    for (const struct binding_record *b = a->aor.first; own && b; b = b->next)
+        if (b->is_own)
+            own[count++] = b;
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)revision);
+    while (count > 0)
+        put_record(c, r, own[--count], str_from(text));
+}
+
+static void on_patched(void *arg, const struct redis_reply *reply)
+{
+    struct patch *p = arg;
+    struct redis_store *r = p->r;
+    struct redis_aor *a = p->a;
+    a->is_busy = false;
+    r->patches_in_flight--;
+    if (reply && redis_reply_type(reply) == REDIS_TYPE_INTEGER) {
+        redis_aor_drop_removals(a, p->removals);
+        a->is_known = false; /* others may have bindings in it that nobody here knows of */
+    } else {
+        a->is_dirty |= p->has_own;
+        if (reply) {
+            redis_report_trouble(r, "patch", redis_reply_text(reply));
+            r->pause_until_ms = r->now_ms + PAUSE_MS;
+        }
+    }
+    free(p);
+    redis_apply_next(r, a);
+    redis_patch_pump(r);
+}
+
+static int send_patch(struct redis_store *r, struct redis_aor *a)
+{
+    struct arena arena;
+    struct redis_command c = {.arena = &arena};
+    struct patch *p = malloc(sizeof *p);
+    if (!p || arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0) {
+        free(p);
+        return -ENOMEM;
+    }
+    *p = (struct patch){.r = r, .a = a, .has_own = a->is_dirty};
+    uint64_t revision = draw_revision();
+    for (const struct redis_removal *m = a->removals; m; m = m->next)
+        p->removals++;
+    begin(&c, r, redis_aor_name(a), own_node(r), own_epoch(r), revision,
+          ARGS_A_REMOVAL * p->removals + ARGS_A_RECORD * count_records(a));
+    for (const struct redis_removal *m = a->removals; m; m = m->next)
+        put_removal(&c, m);
+    if (a->is_dirty)
+        put_own_records(&c, r, a, revision);
+    int rc = send_command(&c, r, on_patched, p);
+    arena_fini(&arena);
+    if (rc < 0)
+        free(p);
+    return rc;
+}
+
+void redis_patch_aor(struct redis_store *r, struct redis_aor *a)
+{
+    if (a->is_busy || (!a->removals && !a->is_dirty))
+        return;
+    int rc = redis_client_is_up(r->client) && r->now_ms >= r->pause_until_ms ? send_patch(r, a)
+                                                                             : -ENOTCONN;
+    if (rc < 0) {
+        if (rc != -ENOTCONN)
+            r->pause_until_ms = r->now_ms + PAUSE_MS;
+        redis_aors_wait(r->aors, a);
+        return;
+    }
+    a->is_busy = true;
+    a->is_dirty = false; /* again if this fails */
+    r->patches_in_flight++;
+}
+
+/* ---- All that wait ------------------------------------------------------------------------- */
+
+/* The next AOR of those that are all to be written again; NULL at the end. */
+static struct redis_aor *next_to_write(struct redis_store *r)
+{
+    struct redis_aor *a = r->is_write_all ? redis_aors_from(r->aors, r->write_from) : NULL;
+    if (!a || a->aor.hash == UINT64_MAX)
+        r->is_write_all = false;
+    else
+        r->write_from = a->aor.hash + 1;
+    return a;
+}
+
+static bool pump_one(struct redis_store *r)
+{
+    struct redis_aor *a = redis_aors_next_waiting(r->aors);
+    if (!a) {
+        a = next_to_write(r);
+        if (!a)
+            return false;
+        /* AORs of one hash come together. */
+        for (struct aor *same = &a->aor; same && same->hash == a->aor.hash;
+             same = aor_table_after(&r->aors->table, same)) {
+            struct redis_aor *other = redis_aor_of(same);
+            other->is_dirty |= redis_aor_has_own(other);
+            if (other != a && other->is_dirty)
+                redis_aors_wait(r->aors, other);
+        }
+    }
+    redis_patch_aor(r, a);
+    return true;
+}
+
+void redis_patch_pump(struct redis_store *r)
+{
+    while (redis_client_is_up(r->client) && r->now_ms >= r->pause_until_ms &&
+           r->patches_in_flight < WINDOW && (r->aors->waiting || r->is_write_all) &&
+           ratelimit_take(&r->write_rate, r->now_ms) && pump_one(r))
+        ;
+}
+
+/* ---- Others' bindings ---------------------------------------------------------------------- */
+
+/* The one change `what`, of an AOR that need not be remembered here. */
+static int send_change(struct redis_store *r, struct str aor, struct str node, struct str epoch,
+                       struct str what, redis_replied_fn *done, void *arg)
+{
+    struct arena arena;
+    struct redis_command c = {.arena = &arena};
+    if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
+        return -ENOMEM;
+    begin(&c, r, aor, node, epoch, draw_revision(), ARGS_A_REMOVAL);
+    redis_command_put(&c, what);
+    redis_command_put_number(&c, r->now_ms);
+    int rc = send_command(&c, r, done, arg);
+    arena_fini(&arena);
+    return rc;
+}
+
+int redis_patch_dead(struct redis_store *r, struct str aor, struct str node, struct str epoch,
+                     redis_replied_fn *done, void *arg)
+{
+    return send_change(r, aor, node, epoch, STR("dead"), done, arg);
+}
+
+int redis_patch_remove_all(struct redis_store *r, struct str aor, redis_replied_fn *done, void *arg)
+{
+    return send_change(r, aor, own_node(r), own_epoch(r), STR("all"), done, arg);
+}

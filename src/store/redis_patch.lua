@@ -1,0 +1,155 @@
+-- Changes of one AOR that need no decision: removing what went away, writing again what Redis may
+-- have lost. Each says itself which state of a binding it is about, so they may come late, twice or
+-- after others have changed the AOR, and do no harm.
+-- LAYOUT ("hash" or "jambonz") is put in front of this text.
+--
+-- KEYS  1 the AOR   2 registrations of its realm   3 AORs with connections of the node in ARGV 5 and
+--       6   4 that node's lease   5 active-user (jambonz)
+-- ARGV  1 the next revision   2 now (ms)   3 grace (ms)   4 AOR   5 node   6 its epoch
+--       7.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
+--           "all", UPTO: every binding goes that was not refreshed after UPTO
+--           "flow", FLOW: the bindings of that node's connection FLOW go
+--           "dead", NOW: all bindings of that node's connections go, if its lease is not there
+--           "set", ID, JSON, REFRESHED: is written, unless a later refresh is there
+-- Returns the number of bindings that went away.
+local key, realm = KEYS[1], KEYS[2]
+local now, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
+local node, epoch = ARGV[5], ARGV[6]
+
+local fresh, gone = {}, {}
+local bindings, text = {}, {} -- by id: decoded, and as stored
+
+-- nil when somebody else wrote it, and no binding is in it.
+local function decode(json)
+  local is_json, binding = pcall(cjson.decode, json)
+  if is_json and type(binding) == 'table' and type(binding.refreshedTime) == 'number' and
+    type(binding.expiryTime) == 'number' and type(binding.contact) == 'string' and
+    type(binding.protocol) == 'string' and type(binding.sbcAddress) == 'string' and
+    type(binding.proxy) == 'string' then
+    return binding
+  end
+end
+
+if LAYOUT == 'hash' then
+  local found = redis.call('HGETALL', key)
+  for i = 1, #found, 2 do
+    local id = string.match(found[i], '^binding:(.+)$')
+    if id then
+      bindings[id], text[id] = decode(found[i + 1]), found[i + 1]
+      gone[id] = bindings[id] == nil or nil
+    end
+  end
+else
+  local found = redis.call('GET', key)
+  local binding = found and decode(found)
+  if binding and type(binding.id) == 'string' then
+    bindings[binding.id], text[binding.id] = binding, found
+  end
+end
+
+local function remove(id)
+  bindings[id], text[id] = nil, nil
+  fresh[id] = nil
+  gone[id] = true
+end
+local function remove_all(is_meant)
+  for id, binding in pairs(bindings) do
+    if is_meant(binding) then
+      remove(id)
+    end
+  end
+end
+local function is_of_node(binding)
+  return binding.node == node and binding.epoch == epoch and binding.flow ~= cjson.null
+end
+
+local at = 7
+local function take()
+  local value = ARGV[at]
+  at = at + 1
+  return value
+end
+while ARGV[at] do
+  local what = take()
+  if what == 'id' then
+    local id, upto = take(), tonumber(take())
+    if bindings[id] and bindings[id].refreshedTime <= upto then
+      remove(id)
+    end
+  elseif what == 'all' then
+    local upto = tonumber(take())
+    remove_all(function(binding) return binding.refreshedTime <= upto end)
+  elseif what == 'flow' then
+    local flow = take()
+    remove_all(function(binding) return is_of_node(binding) and binding.flow == flow end)
+  elseif what == 'dead' then
+    take()
+    if redis.call('GET', KEYS[4]) ~= epoch then
+      remove_all(is_of_node)
+    end
+  else
+    local id, json, refreshed = take(), take(), tonumber(take())
+    if not bindings[id] or bindings[id].refreshedTime <= refreshed then
+      if LAYOUT == 'jambonz' then -- one binding an AOR, the newest
+        remove_all(function(binding) return binding.refreshedTime <= refreshed end)
+      end
+      if LAYOUT == 'hash' or next(bindings) == nil then
+        bindings[id], text[id], fresh[id] = decode(json), json, true
+        gone[id] = nil
+      end
+    end
+  end
+end
+remove_all(function(binding) return binding.expiryTime + grace <= now end)
+
+local newest, last, has_flow = nil, 0, false
+for id, binding in pairs(bindings) do
+  if not newest or binding.refreshedTime > newest.refreshedTime then
+    newest = binding
+  end
+  last = math.max(last, binding.expiryTime + grace)
+  has_flow = has_flow or is_of_node(binding)
+end
+
+if LAYOUT == 'hash' then
+  if newest then
+    local values = {'rev', ARGV[1], 'contact', newest.contact, 'protocol', newest.protocol,
+      'sbcAddress', newest.sbcAddress, 'proxy', newest.proxy,
+      'expiryTime', string.format('%.0f', newest.expiryTime)}
+    for id in pairs(fresh) do
+      values[#values + 1] = 'binding:' .. id
+      values[#values + 1] = text[id]
+    end
+    redis.call('HSET', key, unpack(values))
+    for id in pairs(gone) do
+      redis.call('HDEL', key, 'binding:' .. id)
+    end
+    redis.call('PEXPIRE', key, string.format('%.0f', last - now))
+  elseif next(gone) then
+    redis.call('DEL', key)
+  end
+else
+  if newest then
+    redis.call('SET', key, text[newest.id], 'PX', string.format('%.0f', last - now))
+    redis.call('ZADD', KEYS[5], string.format('%.0f', newest.expiryTime), key)
+  elseif next(gone) then
+    redis.call('DEL', key)
+    redis.call('ZREM', KEYS[5], key)
+  end
+end
+
+local count = 0
+for id in pairs(gone) do
+  redis.call('ZREM', realm, ARGV[4] .. ' ' .. id)
+  count = count + 1
+end
+for id in pairs(fresh) do
+  redis.call('ZADD', realm, string.format('%.0f', bindings[id].expiryTime + grace),
+    ARGV[4] .. ' ' .. id)
+end
+if has_flow then
+  redis.call('SADD', KEYS[3], ARGV[4])
+else
+  redis.call('SREM', KEYS[3], ARGV[4])
+end
+return count

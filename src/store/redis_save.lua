@@ -1,0 +1,138 @@
+-- Stores what the binding rules decided for one AOR, if the AOR still is as they saw it.
+-- LAYOUT ("hash" or "jambonz") is put in front of this text. One round trip, all or nothing: what
+-- may fail (a key of another type, no memory) comes before the first change that matters.
+--
+-- KEYS  1 the AOR   2 registrations of its realm (sorted set, member "AOR id", score: end in ms)
+--       3 AORs with connections of this node (set)   4 this node's lease   5 active-user (jambonz)
+-- ARGV  1 revision that the rules saw, "" for no key at all   2 the next revision
+--       3 now (ms)   4 end of the last binding (ms), 0: none is left
+--       5 most registrations of the realm, 0: no limit   6 AOR   7 this node's epoch
+--       8 expiry of the newest binding (ms)
+--       9 number of ids to delete, then those
+--       then the number of bindings to set, then for each: id, JSON, end (ms), 1 on a connection
+--       then the newest one's contact, protocol, sbcAddress, proxy ("hash"; none at all: work out)
+-- Returns 1: stored. 0: the realm is full. Otherwise the AOR as it is now: an array of whether this
+-- node's lease is there (1 or 0), and then what the key holds ("hash": HGETALL; "jambonz": GET).
+local key, realm, now = KEYS[1], KEYS[2], tonumber(ARGV[3])
+
+local revision, text
+if LAYOUT == 'hash' then
+  revision = redis.call('HGET', key, 'rev') or ''
+else
+  text = redis.call('GET', key)
+  revision = text and string.match(text, '"rev":"(%x+)"}$') or ''
+end
+if revision ~= ARGV[1] then
+  local found = LAYOUT == 'hash' and redis.call('HGETALL', key) or {text}
+  local lease = redis.call('GET', KEYS[4]) == ARGV[7] and 1 or 0
+  table.insert(found, 1, lease)
+  return found
+end
+
+local next_arg = 9
+local function take()
+  local value = ARGV[next_arg]
+  next_arg = next_arg + 1
+  return value
+end
+
+local deletes, sets = {}, {}
+for i = 1, tonumber(take()) do
+  deletes[i] = take()
+end
+for i = 1, tonumber(take()) do
+  sets[i] = {id = take(), json = take(), ends = take(), is_flow = take()}
+end
+if #deletes == 0 and #sets == 0 then
+  return 1
+end
+
+local function member(id)
+  return ARGV[6] .. ' ' .. id
+end
+
+local most = tonumber(ARGV[5])
+if most > 0 then
+  redis.call('ZREMRANGEBYSCORE', realm, '-inf', '(' .. ARGV[3])
+  local more = 0
+  for _, set in ipairs(sets) do
+    if not redis.call('ZSCORE', realm, member(set.id)) then
+      more = more + 1
+    end
+  end
+  local fewer = 0
+  for _, id in ipairs(deletes) do
+    if redis.call('ZSCORE', realm, member(id)) then
+      fewer = fewer + 1
+    end
+  end
+  if more > 0 and redis.call('ZCARD', realm) + more - fewer > most then
+    return 0
+  end
+end
+
+local has_summary = ARGV[next_arg] ~= nil
+if LAYOUT == 'jambonz' then
+  local last = sets[#sets]
+  if last then
+    redis.call('SET', key, last.json, 'PX', ARGV[4] - now)
+    redis.call('ZADD', KEYS[5], ARGV[8], key)
+  else
+    redis.call('DEL', key)
+    redis.call('ZREM', KEYS[5], key)
+  end
+else
+  if ARGV[4] == '0' then
+    redis.call('DEL', key)
+  else
+    local values = {'rev', ARGV[2]}
+    for _, set in ipairs(sets) do
+      values[#values + 1] = 'binding:' .. set.id
+      values[#values + 1] = set.json
+    end
+    if has_summary then
+      for _, name in ipairs({'contact', 'protocol', 'sbcAddress', 'proxy'}) do
+        values[#values + 1] = name
+        values[#values + 1] = take()
+      end
+      values[#values + 1] = 'expiryTime'
+      values[#values + 1] = ARGV[8]
+    end
+    redis.call('HSET', key, unpack(values))
+    if #deletes > 0 then
+      local names = {}
+      for i, id in ipairs(deletes) do
+        names[i] = 'binding:' .. id
+      end
+      redis.call('HDEL', key, unpack(names))
+    end
+    if not has_summary then
+      local newest
+      for _, name in ipairs(redis.call('HKEYS', key)) do
+        if string.sub(name, 1, 8) == 'binding:' then
+          local is_json, binding = pcall(cjson.decode, redis.call('HGET', key, name))
+          if is_json and (not newest or binding.refreshedTime > newest.refreshedTime) then
+            newest = binding
+          end
+        end
+      end
+      if newest then
+        redis.call('HSET', key, 'contact', newest.contact, 'protocol', newest.protocol,
+          'sbcAddress', newest.sbcAddress, 'proxy', newest.proxy,
+          'expiryTime', string.format('%.0f', newest.expiryTime))
+      end
+    end
+    redis.call('PEXPIRE', key, ARGV[4] - now)
+  end
+end
+
+for _, id in ipairs(deletes) do
+  redis.call('ZREM', realm, member(id))
+end
+for _, set in ipairs(sets) do
+  redis.call('ZADD', realm, set.ends, member(set.id))
+  if set.is_flow == '1' then
+    redis.call('SADD', KEYS[3], ARGV[6])
+  end
+end
+return 1

@@ -15,6 +15,10 @@ enum metric {
     METRIC_CHALLENGED,      /* 401 */
     METRIC_REFUSED,         /* 403 */
     METRIC_INVALID,         /* other 4xx and 5xx */
+    METRIC_CALLBACKS,       /* authentication callbacks that were asked */
+    METRIC_UNAVAILABLE,     /* 503: callback, store or room is missing */
+    METRIC_GRANTED_AWAY,    /* refreshes granted while the callback was away */
+    METRIC_BANS,            /* addresses banned by the callback */
     METRICS
 };
 

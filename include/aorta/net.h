@@ -46,9 +46,25 @@ void net_loop_run(struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 /* Any thread, also from a signal handler. */
 void net_loop_wake(struct net_loop *loop);
-/* Closes what is still open (every stream gets its `closed`) and frees the loop, which no thread
- * may be running. NULL is fine. */
+/* Ends every stream now: each gets its `closed`. Not from within a stream event. */
+void net_loop_close_streams(struct net_loop *loop);
+/* Closes what is still open, streams included, and frees the loop, which no thread may be running.
+ * NULL is fine. */
 void net_loop_close(struct net_loop *loop);
+
+/* ---- Another certificate for a loop that runs ------------------------------------------------ */
+
+/* A certificate with its chain and key, read and checked; any thread. */
+struct net_certificate;
+/* 0, with one reference; or a negative errno with a sentence in `error` that names the file. */
+int net_certificate_load(const char *cert_file, const char *key_file, struct net_certificate **out,
+                         struct buf *error);
+void net_certificate_hold(struct net_certificate *certificate);
+/* NULL is fine. */
+void net_certificate_release(struct net_certificate *certificate);
+/* For handshakes that begin from now on; streams that are open keep theirs. -EIO when it cannot be
+ * used, -EINVAL when the loop has no TLS; then nothing changes. */
+int net_loop_set_certificate(struct net_loop *loop, struct net_certificate *certificate);
 
 /* ---- Streams ------------------------------------------------------------------------------- */
 

@@ -3,7 +3,10 @@
 #ifndef AORTA_REGISTRAR_H
 #define AORTA_REGISTRAR_H
 #include <aorta/auth.h>
+#include <aorta/bans.h>
+#include <aorta/http_client.h>
 #include <aorta/metrics.h>
+#include <aorta/settings.h>
 #include <aorta/store.h>
 #include <aorta/transport.h>
 
@@ -11,9 +14,11 @@ struct registrar;
 
 /* All borrowed; must outlive the registrar. */
 struct registrar_deps {
-    const struct config *config;
     struct auth *auth;
-    struct store *store;
+    struct http_client *http; /* this worker's, for the callbacks */
+    struct bans *bans;
+    struct store *store;         /* this worker's way to it */
+    unsigned workers;            /* of the process */
     struct transport *transport; /* this worker's */
     struct metrics *metrics;     /* this worker's block */
     unsigned worker;
@@ -21,8 +26,14 @@ struct registrar_deps {
     size_t own_host_count;
 };
 
-struct registrar *registrar_new(const struct registrar_deps *deps);
+/* NULL when out of memory. */
+struct registrar *registrar_new(const struct registrar_deps *deps, struct settings *settings);
+/* Requests that wait for a callback are answered with 503; none may wait for the store any more,
+ * which is closed before. NULL is fine. */
 void registrar_free(struct registrar *r);
+/* From now on these settings hold, for requests that begin. Holds them as long as one of its
+ * requests lasts. -ENOMEM: the old ones go on. */
+int registrar_set_settings(struct registrar *r, struct settings *settings);
 
 /* The handlers for struct transport_events; `arg` is the struct registrar. */
 void registrar_on_message(void *arg, const struct sip_source *source, struct str message);

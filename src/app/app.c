@@ -1,6 +1,7 @@
 #include "app.h"
 #include "demo.h"
 #include "own_hosts.h"
+#include "settings_load.h"
 #include "worker.h"
 #include <aorta/cert.h>
 #include <aorta/clock.h>
@@ -16,9 +17,11 @@
 enum { ERROR_BYTES = 1 << 20, MAX_LISTENERS = 64 };
 
 struct app {
-    const struct config *config;
+    const struct config_source *source;
+    struct settings *first;      /* of the start: what cannot change is looked up there */
+    struct settings *settings;   /* in force */
+    const struct config *config; /* of `first` */
     struct demo demo;
-    struct users *users;
     struct own_hosts own_hosts;
     char *www; /* the folder that is served; NULL: none */
     struct worker_shared shared;
@@ -61,12 +64,22 @@ static int check_certificate(const struct config *config, struct buf *error)
     return rc;
 }
 
-static int load_users(const struct config *config, struct demo *demo, struct users **users,
-                      struct buf *error)
+/* Are the demo users those who may register? */
+static bool has_demo_users(const struct config *config)
 {
-    if (config->users)
-        return users_load(config->users, users, error);
-    return demo_make_users(demo, users, error);
+    return config->demo && !config->users && !config->callback.uri && config->realms.count == 0;
+}
+
+/* Takes `config`. */
+static int load_settings(const struct app *app, struct config *config, struct settings **out,
+                         struct buf *error)
+{
+    struct users *demo_users = NULL;
+    int rc = has_demo_users(config) ? demo_make_users(&app->demo, &demo_users, error) : 0;
+    if (rc == 0)
+        return settings_load(config, demo_users, out, error);
+    config_free(config);
+    return rc;
 }
 
 /* The page stands beside the program, in the build folder as after an installation; a folder that
@@ -104,17 +117,14 @@ static void print_error(const struct buf *error)
 int app_check(const struct config *config)
 {
     struct buf error;
-    struct users *users = NULL;
+    struct realms *realms = NULL;
     buf_init_heap(&error, ERROR_BYTES);
     int rc = check_certificate(config, &error);
-    if (config->users) {
-        int users_rc = users_load(config->users, &users, &error);
-        rc = rc < 0 ? rc : users_rc;
-    }
-    users_free(users);
+    int realms_rc = realms_load(config, NULL, &realms, &error);
+    realms_free(realms);
     print_error(&error);
     buf_fini(&error);
-    return rc < 0 ? EXIT_UNUSABLE : EXIT_OK;
+    return rc < 0 || realms_rc < 0 ? EXIT_UNUSABLE : EXIT_OK;
 }
 
 /* ---- Opening, in order --------------------------------------------------------------------- */
@@ -149,17 +159,36 @@ static int open_page(struct app *app)
         LOG_WARN("no status page: it was not built (AORTA_WWW), or http.www is elsewhere");
     const struct web_info info = {
         .config = app->config,
-        .store = app->shared.store,
         .metrics = app->shared.metrics,
         .workers = app->config->workers,
         .state = &app->state,
         .www = app->www,
         .demo_users = app->demo.user,
-        .demo_user_count = app->config->users ? 0 : DEMO_USERS,
+        .demo_user_count = has_demo_users(app->config) ? DEMO_USERS : 0,
         .started_ms = clock_now_ms(),
     };
     app->shared.web = web_new(&info, &app->error);
     return app->shared.web ? 0 : fail(app, "out of memory");
+}
+
+static int open_store(struct app *app)
+{
+    const struct config *config = app->config;
+    struct worker_shared *shared = &app->shared;
+    if (config->store == STORE_KIND_REDIS)
+        shared->cluster = redis_cluster_new(config, shared->bans);
+    else
+        shared->memory_store = store_memory_open(config->workers, config->grace_s * 1000);
+    return shared->cluster || shared->memory_store ? 0 : -ENOMEM;
+}
+
+static int open_bans(struct app *app)
+{
+    const struct config *config = app->config;
+    app->shared.bans = bans_new();
+    if (!app->shared.bans)
+        return -ENOMEM;
+    return bans_set_exempt(app->shared.bans, &config->never_ban, &config->trusted_proxies);
 }
 
 static int open_shared(struct app *app)
@@ -170,17 +199,16 @@ static int open_shared(struct app *app)
         return fail(app, "the addresses of this machine cannot be read");
     if (net_random(app->shared.ticket_key.bytes, sizeof app->shared.ticket_key.bytes) < 0)
         return fail(app, "no random numbers to be had");
-    app->shared.config = config;
+    app->shared.workers = workers;
     app->shared.node_state = &app->state;
     app->shared.own_hosts = app->own_hosts.host;
     app->shared.own_host_count = app->own_hosts.count;
-    app->shared.store = store_memory_open(workers, config->grace_s * 1000);
-    app->shared.auth = auth_new(config, app->users, workers);
+    app->shared.auth = auth_new(workers);
     app->shared.limit = conn_limit_new(config->connections, config->connections_per_ip);
     app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
     app->workers = calloc(workers, sizeof *app->workers);
-    if (!app->shared.store || !app->shared.auth || !app->shared.limit || !app->shared.metrics ||
-        !app->workers)
+    if (open_bans(app) < 0 || open_store(app) < 0 || !app->shared.auth || !app->shared.limit ||
+        !app->shared.metrics || !app->workers)
         return fail(app, "out of memory");
     memset(app->shared.metrics, 0, workers * sizeof(struct metrics));
     return 0;
@@ -190,7 +218,7 @@ static int open_workers(struct app *app)
 {
     for (unsigned i = 0; i < app->config->workers; i++) {
         app->worker_count = i + 1;
-        int rc = worker_open(&app->workers[i], i, &app->shared, &app->error);
+        int rc = worker_open(&app->workers[i], i, &app->shared, app->settings, &app->error);
         if (rc < 0)
             return rc;
     }
@@ -253,7 +281,8 @@ static int open_listeners(struct app *app)
         return first_error;
     const char *advertise = app->config->advertise;
     app->sbc_address = advertise ? strdup(advertise) : print_address("", &app->first_bound);
-    if (!app->sbc_address)
+    if (!app->sbc_address || (app->shared.cluster &&
+                              redis_cluster_set_address(app->shared.cluster, app->sbc_address) < 0))
         return fail(app, "out of memory");
     web_set_addresses(app->shared.web, (const char *const *)app->listeners, app->listener_count,
                       app->sbc_address);
@@ -284,7 +313,7 @@ static void print_demo(const struct app *app)
     print_pages(app);
     if (app->config->has_admin)
         printf("admin http://%.*s\n", STR_ARG(net_address_host_port(&app->admin, text)));
-    for (int i = 0; !app->config->users && i < DEMO_USERS; i++)
+    for (int i = 0; has_demo_users(app->config) && i < DEMO_USERS; i++)
         printf("%s %s\n", app->demo.user[i].aor, app->demo.user[i].password);
     fflush(stdout);
 }
@@ -295,7 +324,71 @@ static void command_all(struct app *app, enum worker_command command)
         worker_command(&app->workers[i], command);
 }
 
-static int wait_for_signal(const struct app *app)
+/* ---- Reloading ----------------------------------------------------------------------------- */
+
+static void log_not_reloaded(const struct buf *error)
+{
+    struct str rest = buf_str(error), line;
+    while (str_split(&rest, '\n', &line))
+        if (line.len > 0)
+            LOG_ERROR("configuration not reloaded", LOG_STR("why", line));
+}
+
+/* Everything that may fail, before anything changes. */
+static int load_again(struct app *app, struct settings **settings,
+                      struct net_certificate **certificate, struct buf *kept, struct buf *error)
+{
+    struct config *config;
+    int rc = config_reload(app->source, app->settings->config, &config, error, kept);
+    if (rc < 0)
+        return rc;
+    rc = load_settings(app, config, settings, error);
+    if (rc < 0 || !has_tls(app->config))
+        return rc;
+    rc = check_certificate((*settings)->config, error);
+    if (rc == 0)
+        rc = net_certificate_load((*settings)->config->tls_cert, (*settings)->config->tls_key,
+                                  certificate, error);
+    if (rc < 0)
+        settings_release(*settings);
+    return rc;
+}
+
+static void put_in_force(struct app *app, struct settings *settings,
+                         struct net_certificate *certificate)
+{
+    const struct config *config = settings->config;
+    log_configure(config->log_level, config->log_format);
+    conn_limit_set(app->shared.limit, config->connections, config->connections_per_ip);
+    if (bans_set_exempt(app->shared.bans, &config->never_ban, &config->trusted_proxies) < 0)
+        LOG_ERROR("out of memory: limits.neverBan stays as it was");
+    for (unsigned i = 0; i < app->worker_count; i++)
+        worker_reload(&app->workers[i], settings, certificate);
+    settings_release(app->settings);
+    app->settings = settings;
+}
+
+static void reload(struct app *app)
+{
+    struct settings *settings;
+    struct net_certificate *certificate = NULL;
+    struct buf kept, error;
+    buf_init_heap(&kept, ERROR_BYTES);
+    buf_init_heap(&error, ERROR_BYTES);
+    if (load_again(app, &settings, &certificate, &kept, &error) < 0) {
+        log_not_reloaded(&error);
+    } else {
+        put_in_force(app, settings, certificate);
+        if (kept.len > 0)
+            LOG_WARN("these options change at a restart only", LOG_STR("keys", buf_str(&kept)));
+        LOG_INFO("configuration reloaded", LOG_NUM("users", realms_user_count(settings->realms)));
+    }
+    net_certificate_release(certificate);
+    buf_fini(&kept);
+    buf_fini(&error);
+}
+
+static int wait_for_signal(struct app *app)
 {
     for (;;) {
         int signal_number;
@@ -303,17 +396,20 @@ static int wait_for_signal(const struct app *app)
             continue;
         if (signal_number != SIGHUP)
             return signal_number;
-        LOG_WARN("SIGHUP ignored: the configuration is read at start only");
+        reload(app);
     }
 }
+
+/* ---- Ending -------------------------------------------------------------------------------- */
 
 /* Clients leave spread over the drain time; a second signal ends it at once. */
 static void drain(struct app *app)
 {
-    LOG_INFO("draining: a second signal ends at once", LOG_NUM("seconds", app->config->drain_s));
+    uint32_t drain_s = app->settings->config->drain_s;
+    LOG_INFO("draining: a second signal ends at once", LOG_NUM("seconds", drain_s));
     atomic_store(&app->state, NODE_DRAINING);
     command_all(app, WORKER_DRAIN);
-    uint64_t end_ms = clock_now_ms() + app->config->drain_s * 1000ull;
+    uint64_t end_ms = clock_now_ms() + drain_s * 1000ull;
     for (uint64_t now_ms; (now_ms = clock_now_ms()) < end_ms;) {
         uint64_t left_ms = end_ms - now_ms;
         struct timespec left = {(time_t)(left_ms / 1000), (long)(left_ms % 1000) * 1000000};
@@ -333,7 +429,8 @@ static int serve(struct app *app)
     } else {
         atomic_store(&app->state, NODE_RUNNING);
         LOG_INFO("running", LOG_TEXT("version", AORTA_VERSION), LOG_TEXT("node", app->config->node),
-                 LOG_NUM("workers", app->worker_count), LOG_NUM("users", users_count(app->users)));
+                 LOG_NUM("workers", app->worker_count),
+                 LOG_NUM("users", realms_user_count(app->settings->realms)));
         if (app->config->demo)
             print_demo(app);
         int signal_number = wait_for_signal(app);
@@ -357,8 +454,11 @@ static void close_app(struct app *app)
     free(app->shared.metrics);
     conn_limit_free(app->shared.limit);
     auth_free(app->shared.auth);
-    store_close(app->shared.store);
-    users_free(app->users);
+    store_close(app->shared.memory_store);
+    redis_cluster_free(app->shared.cluster);
+    bans_free(app->shared.bans);
+    settings_release(app->settings);
+    settings_release(app->first);
     own_hosts_fini(&app->own_hosts);
     for (size_t i = 0; i < app->listener_count; i++)
         free(app->listeners[i]);
@@ -369,10 +469,18 @@ static void close_app(struct app *app)
 
 /* What the configuration names and cannot be used is an unusable configuration; what the machine
  * does not give is a failure. */
-static int open_and_serve(struct app *app)
+static int open_and_serve(struct app *app, struct config *config)
 {
-    if (load_users(app->config, &app->demo, &app->users, &app->error) < 0 ||
-        open_certificate(app) < 0)
+    if (config->demo && demo_draw(&app->demo, &app->error) < 0) {
+        config_free(config);
+        return EXIT_FAILED;
+    }
+    if (load_settings(app, config, &app->settings, &app->error) < 0)
+        return EXIT_UNUSABLE;
+    settings_hold(app->settings);
+    app->first = app->settings;
+    app->config = app->first->config;
+    if (open_certificate(app) < 0)
         return EXIT_UNUSABLE;
     if (open_shared(app) < 0)
         return EXIT_FAILED;
@@ -383,9 +491,9 @@ static int open_and_serve(struct app *app)
     return EXIT_OK;
 }
 
-int app_run(const struct config *config)
+int app_run(struct config *config, const struct config_source *source)
 {
-    struct app app = {.config = config, .state = NODE_STARTING};
+    struct app app = {.source = source, .state = NODE_STARTING};
     buf_init_heap(&app.error, ERROR_BYTES);
     log_configure(config->log_level, config->log_format);
     net_init();
@@ -394,7 +502,7 @@ int app_run(const struct config *config)
     sigaddset(&app.signals, SIGINT);
     sigaddset(&app.signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &app.signals, NULL);
-    int status = open_and_serve(&app);
+    int status = open_and_serve(&app, config);
     print_error(&app.error);
     if (status == EXIT_OK)
         LOG_INFO("ended");

@@ -6,8 +6,8 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
 
 /* Serves until SIGTERM or SIGINT; drains; returns the exit status. What goes wrong is said on
- * standard error. `config` is borrowed. */
-int app_run(const struct config *config);
+ * standard error. Takes `config`; SIGHUP reads `source`, which is borrowed, again. */
+int app_run(struct config *config, const struct config_source *source);
 /* What --check does beyond config_load(): the files that the configuration names. Exit status. */
 int app_check(const struct config *config);
 #endif

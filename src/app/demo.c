@@ -17,11 +17,8 @@ static int draw_password(char password[DEMO_PASSWORD_TEXT])
     return 0;
 }
 
-int demo_make_users(struct demo *demo, struct users **out, struct buf *error)
+int demo_draw(struct demo *demo, struct buf *error)
 {
-    char memory[256];
-    struct buf json;
-    buf_init_fixed(&json, memory, sizeof memory);
     for (int i = 0; i < DEMO_USERS; i++) {
         int rc = draw_password(demo->password[i]);
         if (rc < 0) {
@@ -29,9 +26,18 @@ int demo_make_users(struct demo *demo, struct users **out, struct buf *error)
             return rc;
         }
         demo->user[i] = (struct web_demo_user){demo_aors[i], demo->password[i]};
+    }
+    return 0;
+}
+
+int demo_make_users(const struct demo *demo, struct users **out, struct buf *error)
+{
+    char memory[256];
+    struct buf json;
+    buf_init_fixed(&json, memory, sizeof memory);
+    for (int i = 0; i < DEMO_USERS; i++)
         buf_printf(&json, "%s\"%s\":{\"password\":\"%s\"}", i == 0 ? "{" : ",", demo_aors[i],
                    demo->password[i]);
-    }
     buf_put_char(&json, '}');
     return users_parse("demo users", buf_str(&json), out, error);
 }

@@ -11,6 +11,8 @@ struct demo {
     struct web_demo_user user[DEMO_USERS]; /* points into this very struct: do not copy it */
 };
 
-/* Draws the passwords and makes the users. 0, or a negative errno with a sentence in `error`. */
-int demo_make_users(struct demo *demo, struct users **out, struct buf *error);
+/* Draws the passwords. 0, or a negative errno with a sentence in `error`. */
+int demo_draw(struct demo *demo, struct buf *error);
+/* The users with the passwords that were drawn. 0, or a negative errno with a sentence. */
+int demo_make_users(const struct demo *demo, struct users **out, struct buf *error);
 #endif

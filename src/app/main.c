@@ -116,9 +116,9 @@ static int run(const struct arguments *args)
     buf_fini(&errors);
     if (rc < 0)
         return EXIT_UNUSABLE;
-    int status = args->checks   ? app_check(config)
-                 : args->prints ? print_config(config)
-                                : app_run(config);
+    if (!args->checks && !args->prints)
+        return app_run(config, &args->source);
+    int status = args->checks ? app_check(config) : print_config(config);
     config_free(config);
     return status;
 }

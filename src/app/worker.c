@@ -1,15 +1,37 @@
 #include "worker.h"
 #include <aorta/clock.h>
+#include <aorta/log.h>
 #include <errno.h>
 
-enum { SECOND_MS = 1000 };
+enum {
+    SECOND_MS = 1000,
+    FLUSH_MS = 3000, /* the end waits so long for the store to take what closed connections left */
+};
 
-static void each_second(struct worker *w, uint64_t now_ms)
+/* ---- What happens by itself ---------------------------------------------------------------- */
+
+/* Steps on its way to the end; the last one stops the loop. */
+static void go_on_stopping(struct worker *w, uint64_t now_ms)
 {
-    struct store *store = w->shared->store;
-    store->ops->tick(store, w->index, now_ms);
-    if (w->index == 0)
-        web_sample_rates(w->shared->web, now_ms);
+    const struct store_ops *store = w->store->ops;
+    bool is_over = now_ms >= w->stop_by_ms;
+    if (w->stage == WORKER_FLUSHING && (store->is_idle(w->store) || is_over)) {
+        if (is_over)
+            LOG_WARN("the store has not taken all that was to be removed");
+        store->leave(w->store);
+        w->stage = WORKER_LEAVING;
+    }
+    if (w->stage == WORKER_LEAVING && (store->is_idle(w->store) || is_over))
+        net_loop_stop(w->loop);
+}
+
+static void close_banned(struct worker *w)
+{
+    uint64_t generation = bans_generation(w->shared->bans);
+    if (generation == w->bans_seen)
+        return;
+    w->bans_seen = generation;
+    transport_close_banned(w->transport);
 }
 
 static void on_tick(void *arg)
@@ -17,11 +39,17 @@ static void on_tick(void *arg)
     struct worker *w = arg;
     uint64_t now_ms = clock_now_ms();
     transport_tick(w->transport, now_ms);
+    w->store->ops->tick(w->store, w->index, now_ms);
+    close_banned(w);
+    go_on_stopping(w, now_ms);
     if (now_ms < w->next_second_ms)
         return;
     w->next_second_ms = now_ms + SECOND_MS;
-    each_second(w, now_ms);
+    if (w->index == 0)
+        web_sample_rates(w->shared->web, now_ms);
 }
+
+/* ---- Commands ------------------------------------------------------------------------------ */
 
 /* The last ones shall still be able to answer our close. */
 static uint32_t spread_ms(const struct config *config)
@@ -30,17 +58,53 @@ static uint32_t spread_ms(const struct config *config)
     return drain_ms - (drain_ms / 4 < SECOND_MS ? drain_ms / 4 : SECOND_MS);
 }
 
+static void begin_stopping(struct worker *w)
+{
+    transport_finish(w->transport);
+    net_loop_close_streams(w->loop);
+    w->stage = WORKER_FLUSHING;
+    w->stop_by_ms = clock_now_ms() + FLUSH_MS;
+    go_on_stopping(w, clock_now_ms());
+}
+
+static void take_settings(struct worker *w)
+{
+    struct settings *settings = atomic_exchange(&w->next, NULL);
+    if (!settings)
+        return;
+    transport_set_config(w->transport, settings->config); /* before the old one may go */
+    if (registrar_set_settings(w->registrar, settings) < 0) {
+        LOG_ERROR("out of memory: this worker goes on with the old configuration");
+        transport_set_config(w->transport, w->config);
+    } else {
+        w->config = settings->config;
+    }
+    settings_release(settings);
+}
+
+static void take_certificate(struct worker *w)
+{
+    struct net_certificate *certificate = atomic_exchange(&w->next_certificate, NULL);
+    if (certificate && net_loop_set_certificate(w->loop, certificate) < 0)
+        LOG_ERROR("the new certificate cannot be used: this worker goes on with the old one");
+    net_certificate_release(certificate);
+}
+
 static void on_woken(void *arg)
 {
     struct worker *w = arg;
     unsigned commands = atomic_exchange(&w->commands, 0);
-    if (commands & WORKER_DRAIN)
-        transport_drain(w->transport, clock_now_ms(), spread_ms(w->shared->config));
-    if (commands & WORKER_STOP) {
-        transport_finish(w->transport);
-        net_loop_stop(w->loop);
+    if (commands & WORKER_RELOAD) {
+        take_settings(w);
+        take_certificate(w);
     }
+    if (commands & WORKER_DRAIN)
+        transport_drain(w->transport, clock_now_ms(), spread_ms(w->config));
+    if (commands & WORKER_STOP && w->stage == WORKER_SERVING)
+        begin_stopping(w);
 }
+
+/* ---- Opening ------------------------------------------------------------------------------- */
 
 static int open_loop(struct worker *w, struct buf *error)
 {
@@ -50,34 +114,52 @@ static int open_loop(struct worker *w, struct buf *error)
                          &shared->ticket_key, &w->loop, error);
 }
 
-/* The two know each other: the transport calls the registrar for each message, which answers
- * through the transport. */
+static int open_store(struct worker *w)
+{
+    const struct worker_shared *shared = w->shared;
+    w->store = shared->cluster ? store_redis_open(shared->cluster, w->loop, w->index)
+                               : shared->memory_store;
+    return w->store ? 0 : -ENOMEM;
+}
+
 static int open_transport(struct worker *w)
 {
     const struct worker_shared *shared = w->shared;
-    struct transport_deps transport = {
-        .config = shared->config,
+    const struct transport_deps deps = {
+        .config = w->config,
         .loop = w->loop,
         .limit = shared->limit,
+        .bans = shared->bans,
         .metrics = &shared->metrics[w->index],
         .worker = w->index,
         .node_state = shared->node_state,
         .public_http = web_handle_public,
         .admin_http = web_handle_admin,
-        .http_arg = shared->web,
+        .http_arg = &w->web,
     };
-    w->transport = transport_new(&transport);
-    struct registrar_deps registrar = {
-        .config = shared->config,
+    w->transport = transport_new(&deps);
+    w->web = (struct web_worker){shared->web, w->store, w->transport, shared->bans};
+    return w->transport ? 0 : -ENOMEM;
+}
+
+/* The two know each other: the transport calls the registrar for each message, which answers
+ * through the transport. */
+static int open_registrar(struct worker *w, struct settings *settings)
+{
+    const struct worker_shared *shared = w->shared;
+    const struct registrar_deps deps = {
         .auth = shared->auth,
-        .store = shared->store,
+        .http = w->http,
+        .bans = shared->bans,
+        .store = w->store,
+        .workers = shared->workers,
         .transport = w->transport,
         .metrics = &shared->metrics[w->index],
         .worker = w->index,
         .own_hosts = shared->own_hosts,
         .own_host_count = shared->own_host_count,
     };
-    w->registrar = w->transport ? registrar_new(&registrar) : NULL;
+    w->registrar = registrar_new(&deps, settings);
     if (!w->registrar)
         return -ENOMEM;
     const struct transport_events events = {
@@ -92,17 +174,24 @@ static int open_transport(struct worker *w)
 }
 
 int worker_open(struct worker *w, unsigned index, const struct worker_shared *shared,
-                struct buf *error)
+                struct settings *settings, struct buf *error)
 {
-    *w = (struct worker){.index = index, .shared = shared};
+    *w = (struct worker){.index = index, .shared = shared, .config = settings->config};
     int rc = open_loop(w, error);
     if (rc < 0)
         return rc;
-    rc = open_transport(w);
+    w->http = http_client_new(w->loop);
+    rc = w->http ? open_store(w) : -ENOMEM;
+    if (rc == 0)
+        rc = open_transport(w);
+    if (rc == 0)
+        rc = open_registrar(w, settings);
     if (rc < 0)
         buf_put_text(error, "out of memory");
     return rc;
 }
+
+/* ---- The thread ---------------------------------------------------------------------------- */
 
 static void *run(void *arg)
 {
@@ -134,6 +223,17 @@ void worker_command(struct worker *w, enum worker_command command)
     net_loop_wake(w->loop);
 }
 
+void worker_reload(struct worker *w, struct settings *settings, struct net_certificate *certificate)
+{
+    settings_hold(settings);
+    settings_release(atomic_exchange(&w->next, settings));
+    if (certificate) {
+        net_certificate_hold(certificate);
+        net_certificate_release(atomic_exchange(&w->next_certificate, certificate));
+    }
+    worker_command(w, WORKER_RELOAD);
+}
+
 void worker_join(struct worker *w)
 {
     if (w->is_started)
@@ -141,14 +241,25 @@ void worker_join(struct worker *w)
     w->is_started = false;
 }
 
+/* Whoever may still call others goes before them: connections, then the store and the callbacks,
+ * whose waiting requests are answered through what is left. */
 void worker_close(struct worker *w)
 {
     if (w->transport)
         transport_close(w->transport);
-    net_loop_close(w->loop);
-    w->loop = NULL;
+    if (w->loop)
+        net_loop_close_streams(w->loop);
+    if (w->store && w->store != w->shared->memory_store)
+        store_close(w->store);
     registrar_free(w->registrar);
+    http_client_free(w->http);
+    net_loop_close(w->loop);
     transport_free(w->transport);
+    settings_release(atomic_exchange(&w->next, NULL));
+    net_certificate_release(atomic_exchange(&w->next_certificate, NULL));
+    w->loop = NULL;
+    w->store = NULL;
+    w->http = NULL;
     w->registrar = NULL;
     w->transport = NULL;
 }

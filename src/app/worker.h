@@ -1,19 +1,24 @@
-/* worker.h - a thread and what it owns: loop, transport, registrar. */
+/* worker.h - a thread and what it owns: loop, connections to others, transport, registrar. */
 #ifndef AORTA_WORKER_H
 #define AORTA_WORKER_H
 #include <aorta/auth.h>
+#include <aorta/bans.h>
+#include <aorta/http_client.h>
 #include <aorta/net.h>
 #include <aorta/registrar.h>
-#include <aorta/store.h>
+#include <aorta/settings.h>
+#include <aorta/store_redis.h>
 #include <aorta/transport.h>
 #include <aorta/web.h>
 #include <pthread.h>
 
 /* What all workers share. Borrowed; must outlive them. */
 struct worker_shared {
-    const struct config *config;
+    unsigned workers;
     struct auth *auth;
-    struct store *store;
+    struct store *memory_store;    /* or */
+    struct redis_cluster *cluster; /* of the store that is Redis */
+    struct bans *bans;
     struct web *web;
     struct conn_limit *limit;
     struct metrics *metrics; /* one block a worker */
@@ -24,28 +29,45 @@ struct worker_shared {
     size_t own_host_count;
 };
 
+/* A running worker ends in steps: what is to be told to others goes first. */
+enum worker_stage { WORKER_SERVING, WORKER_FLUSHING, WORKER_LEAVING };
+
 struct worker {
     unsigned index;
     const struct worker_shared *shared;
+    const struct config *config; /* of the settings in force here */
     struct net_loop *loop;
+    struct http_client *http;
+    struct store *store; /* its own, or the one in memory */
     struct transport *transport;
     struct registrar *registrar;
+    struct web_worker web;
     pthread_t thread;
     bool is_started;
-    _Atomic unsigned commands; /* bits of enum worker_command, set by the main thread */
+    enum worker_stage stage;
+    uint64_t stop_by_ms; /* flushing or not */
     uint64_t next_second_ms;
+    uint64_t bans_seen; /* bans_generation() */
+    /* Set by the main thread: */
+    _Atomic unsigned commands;                          /* bits of enum worker_command */
+    _Atomic(struct settings *) next;                    /* held; NULL: none */
+    _Atomic(struct net_certificate *) next_certificate; /* held; NULL: none */
 };
 
-enum worker_command { WORKER_DRAIN = 1, WORKER_STOP = 2 };
+enum worker_command { WORKER_DRAIN = 1, WORKER_STOP = 2, WORKER_RELOAD = 4 };
 
 /* Main thread, one worker after the other, before any is started. 0, or a negative errno with a
  * sentence in `error`. */
 int worker_open(struct worker *w, unsigned index, const struct worker_shared *shared,
-                struct buf *error);
+                struct settings *settings, struct buf *error);
 /* 0 or a negative errno. */
 int worker_start(struct worker *w);
 /* From the main thread to a running worker. */
 void worker_command(struct worker *w, enum worker_command command);
+/* From the main thread: these settings, and where it is not NULL this certificate for handshakes to
+ * come, hold as soon as the worker gets to it. Both are held. */
+void worker_reload(struct worker *w, struct settings *settings,
+                   struct net_certificate *certificate);
 /* Waits for the thread of a worker that was told to stop. */
 void worker_join(struct worker *w);
 /* Closes and frees everything; the thread has been joined, or never started. One worker after the

@@ -10,8 +10,10 @@ struct net_loop {
     uv_async_t wake;
     uv_timer_t tick;
     struct lws_context *lws;
-    struct lws_vhost *plain, *secure; /* secure: NULL without TLS */
-    struct ssl_ctx_st *client_ctx;    /* given to the library, never used */
+    struct lws_vhost *plain, *secure;            /* secure: NULL without TLS */
+    struct ssl_ctx_st *client_ctx;               /* given to the library, never used */
+    struct ssl_ctx_st *server_ctx;               /* of `secure`, which owns it */
+    const struct net_tls_ticket_key *ticket_key; /* while the vhosts are opened */
     struct net_loop_events events;
     struct net_stream_events streams;
     struct net_stream *first_stream; /* all that are open, so that closing the loop can end them */
@@ -25,6 +27,4 @@ void net_tls_close(struct net_loop *loop);
 /* The one libwebsockets callback of all streams. */
 int net_stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                         size_t len);
-/* Ends every stream of a loop that no longer runs. */
-void net_stream_close_all(struct net_loop *loop);
 #endif

@@ -134,7 +134,7 @@ void net_loop_close(struct net_loop *loop)
 {
     if (!loop)
         return;
-    net_stream_close_all(loop);
+    net_loop_close_streams(loop);
     close_all(loop);
     free(loop);
 }

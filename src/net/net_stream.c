@@ -144,7 +144,7 @@ void net_stream_shutdown(struct net_stream *s)
         shutdown(lws_get_socket_fd(s->wsi), SHUT_WR);
 }
 
-void net_stream_close_all(struct net_loop *loop)
+void net_loop_close_streams(struct net_loop *loop)
 {
     while (loop->first_stream)
         net_stream_close(loop->first_stream);

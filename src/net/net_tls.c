@@ -25,7 +25,9 @@ static int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
                            size_t len)
 {
     if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
-        tune_openssl(user, lws_get_vhost_user(lws_get_vhost(wsi)));
+        struct net_loop *loop = lws_get_vhost_user(lws_get_vhost(wsi));
+        loop->server_ctx = user;
+        tune_openssl(user, loop->ticket_key);
         return 0;
     }
     return net_stream_callback(wsi, reason, user, in, len);
@@ -37,14 +39,13 @@ static const struct lws_protocols protocols[] = {
 };
 
 static struct lws_vhost *open_vhost(struct net_loop *loop, const char *name, const char *cert_file,
-                                    const char *key_file,
-                                    const struct net_tls_ticket_key *ticket_key)
+                                    const char *key_file)
 {
     struct lws_context_creation_info info = {0};
     info.vhost_name = name;
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.protocols = protocols;
-    info.user = (void *)ticket_key;
+    info.user = loop;
     info.provided_client_ssl_ctx = loop->client_ctx;
     if (cert_file) {
         info.options =
@@ -64,14 +65,16 @@ int net_tls_open_vhosts(struct net_loop *loop, const char *cert_file, const char
     loop->client_ctx = SSL_CTX_new(TLS_client_method());
     if (!loop->client_ctx)
         return -ENOMEM;
-    loop->plain = open_vhost(loop, "plain", NULL, NULL, NULL);
+    loop->plain = open_vhost(loop, "plain", NULL, NULL);
     if (!loop->plain) {
         buf_put_text(error, "libwebsockets cannot make a virtual host");
         return -ENOMEM;
     }
     if (!cert_file)
         return 0;
-    loop->secure = open_vhost(loop, "secure", cert_file, key_file, ticket_key);
+    loop->ticket_key = ticket_key;
+    loop->secure = open_vhost(loop, "secure", cert_file, key_file);
+    loop->ticket_key = NULL;
     if (!loop->secure) {
         buf_printf(error, "TLS cannot start with certificate %s and key %s", cert_file, key_file);
         return -EINVAL;

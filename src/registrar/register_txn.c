@@ -13,8 +13,8 @@ enum {
     MAX_USER_AGENT_BYTES = 128, /* cut there: it is only for people to read */
 };
 
-/* JsSIP and SIP.js take no notice of Retry-After; others wait this long. */
-#define RETRY_AFTER STR("5")
+/* JsSIP and SIP.js take no notice of Retry-After; others wait so long, and not all equally. */
+enum { RETRY_AFTER_S = 5, RETRY_AFTER_JITTER_S = 10 };
 
 static void refuse_invalid(struct transaction *txn, int status, const char *reason)
 {
@@ -24,24 +24,58 @@ static void refuse_invalid(struct transaction *txn, int status, const char *reas
     txn_reply(txn, status, reason);
 }
 
-static void refuse(struct transaction *txn, const char *cause)
+static void log_refusal(struct transaction *txn, const char *cause)
 {
-    struct registrar *r = txn->r;
-    metrics_add(r->deps.metrics, METRIC_REFUSED);
-    if (ratelimit_take(&r->refusal_log, txn->now_ms)) {
-        char text[NET_ADDRESS_TEXT];
+    char text[NET_ADDRESS_TEXT];
+    if (ratelimit_take(&txn->r->refusal_log, txn->now_ms))
         LOG_INFO("register refused", LOG_STR("aor", txn->aor), LOG_TEXT("why", cause),
                  LOG_STR("source", net_address_host_port(&txn->source.remote, text)),
                  LOG_STR("call_id", txn->request.call_id));
+}
+
+/* The callback's own words, which hold anything: a quoted string on one line (RFC 3261 20.43). */
+static void put_warning(struct buf *b, struct str message)
+{
+    bool is_utf8 = str_is_utf8(message);
+    buf_put_text(b, "Warning: 399 aorta \"");
+    for (size_t i = 0; i < message.len; i++) {
+        unsigned char c = (unsigned char)message.ptr[i];
+        if (c == '"' || c == '\\')
+            buf_put_char(b, '\\');
+        bool is_harmless = c >= ' ' && c != 0x7f && (c < 0x80 || is_utf8);
+        buf_put_char(b, is_harmless ? (char)c : '?');
     }
-    txn_reply(txn, 403, "Forbidden");
+    buf_put_text(b, "\"\r\n");
+}
+
+static void refuse(struct transaction *txn, const char *cause)
+{
+    metrics_add(txn->r->deps.metrics, METRIC_REFUSED);
+    log_refusal(txn, cause);
+    struct buf b = txn_reply_begin(txn, 403, sip_reason(403));
+    if (txn->config->expose_message && !str_is_empty(txn->verdict.message))
+        put_warning(&b, txn->verdict.message);
+    txn_reply_send(txn, &b);
+}
+
+static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t retry_after_s)
+{
+    char text[16];
+    struct buf number;
+    metrics_add(txn->r->deps.metrics, METRIC_UNAVAILABLE);
+    if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
+        LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor),
+                 LOG_STR("call_id", txn->request.call_id));
+    buf_init_fixed(&number, text, sizeof text);
+    buf_put_u64(&number, retry_after_s);
+    txn_reply_with(txn, 503, sip_reason(503), "Retry-After", buf_str(&number));
 }
 
 static void refuse_unavailable(struct transaction *txn, const char *cause)
 {
-    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
-    LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor));
-    txn_reply_with(txn, 503, sip_reason(503), "Retry-After", RETRY_AFTER);
+    uint32_t random = 0;
+    (void)net_random(&random, sizeof random); /* without it all come back together */
+    refuse_for_now(txn, cause, RETRY_AFTER_S + random % (RETRY_AFTER_JITTER_S + 1));
 }
 
 static void challenge(struct transaction *txn)
@@ -112,6 +146,8 @@ static void log_granted(const struct transaction *txn, const struct store_outcom
     LOG_DEBUG("register granted", LOG_STR("aor", txn->aor),
               LOG_STR("call_id", txn->request.call_id), LOG_NUM("own", outcome->own_count),
               LOG_NUM("bindings", outcome->count));
+    if (txn->binding.is_proof_away && ratelimit_take(&txn->r->trouble_log, txn->now_ms))
+        LOG_WARN("refresh granted while the callback is away", LOG_STR("aor", txn->aor));
 }
 
 static bool is_flow_gone(const struct transaction *txn)
@@ -124,7 +160,7 @@ static bool is_flow_gone(const struct transaction *txn)
 static void close_flow(struct transaction *txn)
 {
     struct registrar *r = txn->r;
-    bool removes = r->deps.config->close_removes & 1u << txn->source.kind;
+    bool removes = txn->config->close_removes & 1u << txn->source.kind;
     r->deps.store->ops->close_flow(r->deps.store, txn->aor, txn->source.conn, removes);
 }
 
@@ -134,6 +170,8 @@ static void on_granted(struct transaction *txn, const struct store_outcome *outc
     metrics_add(txn->r->deps.metrics, METRIC_GRANTED);
     if (is_cached)
         metrics_add(txn->r->deps.metrics, METRIC_GRANTED_CACHED);
+    if (txn->binding.is_proof_away)
+        metrics_add(txn->r->deps.metrics, METRIC_GRANTED_AWAY);
     log_granted(txn, outcome);
     if (is_flow_gone(txn))
         close_flow(txn);
@@ -154,7 +192,10 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
         on_granted(txn, outcome);
         return;
     case BINDING_NEEDS_AUTH:
-        challenge(txn);
+        if (txn->binding.is_proof_away)
+            refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
+        else
+            challenge(txn);
         return;
     case BINDING_INTERVAL_BRIEF: {
         char text[16];
@@ -187,7 +228,7 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
 
 static bool is_behind_nat(const struct transaction *txn)
 {
-    const struct config *config = txn->r->deps.config;
+    const struct config *config = txn->config;
     return config->nat_transports & 1u << txn->source.kind &&
            nat_is_behind(&txn->request, &txn->source.remote);
 }
@@ -200,10 +241,11 @@ static int bind_flow(struct transaction *txn)
     return list ? flow_add(r->flows, list, txn->source.conn, txn->aor) : -ENOTCONN;
 }
 
+/* `authenticated_ms` as in struct binding_request. */
 static void apply(struct transaction *txn, uint64_t authenticated_ms)
 {
     struct store *store = txn->r->deps.store;
-    struct binding_request request = {
+    txn->binding = (struct binding_request){
         .aor = txn->aor,
         .sip = &txn->request,
         .protocol = txn->source.kind,
@@ -212,28 +254,79 @@ static void apply(struct transaction *txn, uint64_t authenticated_ms)
         .is_nat = is_behind_nat(txn),
         .authenticated_ms = authenticated_ms,
         .expires_limit_s = txn->verdict.expires_limit_s,
-        .config = txn->r->deps.config,
+        .grant = txn->verdict.grant,
+        .is_proof_away = txn->verdict.is_source_away,
+        .max_registrations = txn->realm->max_registrations,
+        .config = txn->config,
         .now_ms = txn->now_ms,
     };
-    store->ops->apply(store, &request, &txn->arena, on_applied, txn);
+    store->ops->apply(store, &txn->binding, &txn->arena, on_applied, txn);
 }
+
+/* ---- From authentication ------------------------------------------------------------------- */
 
 /* Without credentials that count there is still the refresh that changes nothing (SPEC 3.5). */
 static bool may_be_cached_refresh(const struct transaction *txn)
 {
-    return txn->r->deps.config->refresh_cache && txn->request.contact_count > 0;
+    return txn->config->refresh_cache && txn->request.contact_count > 0;
+}
+
+static void ban(struct transaction *txn)
+{
+    int64_t seconds = txn->verdict.ban_s;
+    const struct ban ban = {
+        .ip = txn->source.remote,
+        .until_ms = seconds < 0 ? BAN_FOR_EVER : txn->now_ms + (uint64_t)seconds * 1000,
+        .reason = STR("blacklisted by the authentication callback"),
+    };
+    char text[NET_ADDRESS_TEXT];
+    int rc = bans_add(txn->r->deps.bans, &ban, txn->now_ms);
+    if (rc == 0)
+        metrics_add(txn->r->deps.metrics, METRIC_BANS);
+    LOG_WARN(rc == 0 ? "address banned" : "address not banned",
+             LOG_STR("ip", net_address_ip(&txn->source.remote, text)), LOG_NUM("seconds", seconds),
+             LOG_STR("aor", txn->aor),
+             LOG_TEXT("why", rc == -EPERM ? "limits.neverBan" : "callback"));
+}
+
+static void on_authenticated(struct transaction *txn)
+{
+    if (transport_kind_is_stream(txn->source.kind) && bind_flow(txn) < 0)
+        refuse_unavailable(txn, "the connection is gone, or no memory");
+    else
+        apply(txn, txn->now_ms);
+}
+
+static void on_unavailable(struct transaction *txn)
+{
+    /* Who was proved to be there before, and whose connection lives on, may stay. */
+    if (txn->verdict.is_source_away && txn->request.contact_count > 0)
+        apply(txn, 0);
+    else
+        refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
+}
+
+/* Its text lives on only with the transaction. */
+static int keep_verdict(struct transaction *txn, const struct auth_result *result)
+{
+    txn->verdict = *result;
+    txn->verdict.grant = arena_copy(&txn->arena, result->grant);
+    txn->verdict.message = arena_copy(&txn->arena, result->message);
+    return txn->verdict.grant.ptr && txn->verdict.message.ptr ? 0 : -ENOMEM;
 }
 
 static void on_checked(void *arg, const struct auth_result *result)
 {
     struct transaction *txn = arg;
-    txn->verdict = *result;
+    if (result->was_asked)
+        metrics_add(txn->r->deps.metrics, METRIC_CALLBACKS);
+    if (keep_verdict(txn, result) < 0) {
+        refuse_unavailable(txn, "out of memory");
+        return;
+    }
     switch (result->verdict) {
     case AUTH_OK:
-        if (transport_kind_is_stream(txn->source.kind) && bind_flow(txn) < 0)
-            refuse_unavailable(txn, "the connection is gone, or no memory");
-        else
-            apply(txn, txn->now_ms);
+        on_authenticated(txn);
         return;
     case AUTH_CHALLENGE:
     case AUTH_STALE:
@@ -243,13 +336,15 @@ static void on_checked(void *arg, const struct auth_result *result)
             challenge(txn);
         return;
     case AUTH_REFUSED:
+        if (result->ban_s != 0)
+            ban(txn);
         refuse(txn, result->cause);
         return;
     case AUTH_MALFORMED:
         refuse_invalid(txn, 400, "Bad Authorization header");
         return;
     case AUTH_UNAVAILABLE:
-        refuse_unavailable(txn, result->cause);
+        on_unavailable(txn);
         return;
     }
 }
@@ -293,7 +388,7 @@ static int read_aor(struct transaction *txn)
         return rc;
     txn->aor = buf_str(&b);
     size_t at = str_find(txn->aor, '@'); /* the user's own '@' would be an escape */
-    txn->realm = str_slice(txn->aor, at + 1, txn->aor.len);
+    txn->domain = str_slice(txn->aor, at + 1, txn->aor.len);
     return 0;
 }
 
@@ -301,9 +396,12 @@ static void authenticate(struct transaction *txn)
 {
     struct registrar *r = txn->r;
     txn->auth = (struct auth_request){
+        .config = txn->config,
+        .policy = txn->realm,
+        .lanes = txn->policy->lanes,
         .sip = &txn->request,
         .aor = txn->aor,
-        .realm = txn->realm,
+        .realm = txn->domain,
         .protocol = txn->source.kind,
         .conn = txn->source.conn,
         .source = txn->source.remote,
@@ -318,6 +416,12 @@ void register_begin(struct transaction *txn)
 {
     metrics_add(txn->r->deps.metrics, METRIC_REGISTERS);
     txn->aor = STR_NONE;
+    txn->verdict = (struct auth_result){.cause = ""};
+    txn->binding = (struct binding_request){.config = txn->config};
+    if (txn->r->transactions > MAX_TRANSACTIONS) {
+        refuse_unavailable(txn, "too many requests wait already");
+        return;
+    }
     const char *too_long = find_too_long(&txn->request);
     if (too_long) {
         refuse_invalid(txn, 400, too_long);
@@ -330,5 +434,9 @@ void register_begin(struct transaction *txn)
     }
     if (txn->request.user_agent.len > MAX_USER_AGENT_BYTES)
         txn->request.user_agent.len = MAX_USER_AGENT_BYTES;
-    authenticate(txn);
+    txn->realm = realms_find(txn->policy->settings->realms, txn->domain);
+    if (txn->realm)
+        authenticate(txn);
+    else
+        refuse(txn, "a domain that is not served");
 }

@@ -17,7 +17,7 @@ enum {
 #define ALLOWED_METHODS STR("REGISTER, OPTIONS")
 #define SUPPORTED_EXTENSIONS STR("path, outbound")
 
-/* ---- Life ---------------------------------------------------------------------------------- */
+/* ---- Settings ------------------------------------------------------------------------------ */
 
 /* Whatever was stored can be answered: everything of the request echoed, all contacts listed. */
 static size_t longest_reply(const struct config *config)
@@ -26,7 +26,60 @@ static size_t longest_reply(const struct config *config)
     return config->message_bytes + contacts * CONTACT_LINE_BYTES + REPLY_OWN_BYTES;
 }
 
-struct registrar *registrar_new(const struct registrar_deps *deps)
+static int grow_reply_memory(struct registrar *r, const struct config *config)
+{
+    size_t bytes = longest_reply(config);
+    if (bytes <= r->reply_bytes)
+        return 0;
+    char *memory = realloc(r->reply_memory, TRANSPORT_HEADROOM + bytes);
+    if (!memory)
+        return -ENOMEM;
+    r->reply_memory = memory;
+    r->reply_bytes = bytes;
+    return 0;
+}
+
+static void policy_free(struct policy *policy)
+{
+    struct policy **link = &policy->r->policies;
+    while (*link != policy)
+        link = &(*link)->next;
+    *link = policy->next;
+    callback_lanes_free(policy->lanes);
+    settings_release(policy->settings);
+    free(policy);
+}
+
+static void policy_release(struct policy *policy)
+{
+    if (--policy->transactions == 0 && policy != policy->r->policy)
+        policy_free(policy);
+}
+
+int registrar_set_settings(struct registrar *r, struct settings *settings)
+{
+    struct policy *policy = calloc(1, sizeof *policy);
+    if (!policy)
+        return -ENOMEM;
+    *policy = (struct policy){.r = r, .settings = settings};
+    policy->lanes = callback_lanes_new(settings->realms, r->deps.http, r->deps.workers);
+    if (!policy->lanes || grow_reply_memory(r, settings->config) < 0) {
+        callback_lanes_free(policy->lanes);
+        free(policy);
+        return -ENOMEM;
+    }
+    settings_hold(settings);
+    struct policy *old = r->policy;
+    policy->next = r->policies;
+    r->policies = r->policy = policy;
+    if (old && old->transactions == 0)
+        policy_free(old);
+    return 0;
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+struct registrar *registrar_new(const struct registrar_deps *deps, struct settings *settings)
 {
     struct registrar *r = calloc(1, sizeof *r);
     if (!r)
@@ -34,20 +87,33 @@ struct registrar *registrar_new(const struct registrar_deps *deps)
     r->deps = *deps;
     r->replies = reply_cache_new(REPLY_CACHE_BYTES);
     r->flows = flow_set_new();
-    r->reply_bytes = longest_reply(deps->config);
-    r->reply_memory = malloc(TRANSPORT_HEADROOM + r->reply_bytes);
     ratelimit_init(&r->refusal_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
-    if (!r->replies || !r->flows || !r->reply_memory) {
+    ratelimit_init(&r->trouble_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
+    if (!r->replies || !r->flows || registrar_set_settings(r, settings) < 0) {
         registrar_free(r);
         return NULL;
     }
     return r;
 }
 
+/* Ends what waits for callbacks. */
+static void close_lanes(struct registrar *r)
+{
+    for (struct policy *policy = r->policies; policy; policy = policy->next) {
+        policy->transactions++; /* it stays when its last request ends */
+        callback_lanes_free(policy->lanes);
+        policy->lanes = NULL;
+        policy->transactions--;
+    }
+}
+
 void registrar_free(struct registrar *r)
 {
     if (!r)
         return;
+    close_lanes(r);
+    while (r->policies)
+        policy_free(r->policies);
     for (struct transaction *txn = r->free_transactions, *next; txn; txn = next) {
         next = txn->next_free;
         arena_fini(&txn->arena);
@@ -59,29 +125,40 @@ void registrar_free(struct registrar *r)
     free(r);
 }
 
+static struct transaction *txn_new(void)
+{
+    struct transaction *txn = malloc(sizeof *txn);
+    if (txn && arena_init(&txn->arena, ARENA_BYTES, ARENA_MAX_BYTES) < 0) {
+        free(txn);
+        return NULL;
+    }
+    return txn;
+}
+
 static struct transaction *txn_begin(struct registrar *r, const struct sip_source *source)
 {
     struct transaction *txn = r->free_transactions;
-    if (txn) {
+    if (txn)
         r->free_transactions = txn->next_free;
-    } else {
-        txn = malloc(sizeof *txn);
-        if (!txn)
-            return NULL;
-        if (arena_init(&txn->arena, ARENA_BYTES, ARENA_MAX_BYTES) < 0) {
-            free(txn);
-            return NULL;
-        }
-    }
+    else if (!(txn = txn_new()))
+        return NULL;
     txn->r = r;
+    txn->policy = r->policy;
+    txn->policy->transactions++;
+    txn->config = txn->policy->settings->config;
+    txn->serial = ++r->serial;
     txn->source = *source;
     txn->reply_key = 0;
     txn->now_ms = clock_now_ms();
+    r->transactions++;
     return txn;
 }
 
 void txn_end(struct transaction *txn)
 {
+    txn->serial = 0;
+    txn->r->transactions--;
+    policy_release(txn->policy);
     arena_reset(&txn->arena);
     txn->next_free = txn->r->free_transactions;
     txn->r->free_transactions = txn;
@@ -179,7 +256,7 @@ static void serve_ack(struct transaction *txn)
     txn_end(txn);
 }
 
-/* RFC 3261 9.2: all that we serve is answered at once, so there is never anything to cancel. */
+/* RFC 3261 9.1: a REGISTER cannot be cancelled, and everything else is answered at once. */
 static void serve_cancel(struct transaction *txn)
 {
     metrics_add(txn->r->deps.metrics, METRIC_INVALID);
@@ -258,9 +335,12 @@ static bool answer_retransmission(struct registrar *r, const struct sip_source *
 {
     struct net_address to;
     struct str reply;
-    if (!reply_cache_find(r->replies, key, clock_now_ms(), &to, &reply))
+    enum reply_cache_state state = reply_cache_find(r->replies, key, clock_now_ms(), &to, &reply);
+    if (state == REPLY_CACHE_NEW)
         return false;
     metrics_add(r->deps.metrics, METRIC_RETRANSMISSIONS);
+    if (state == REPLY_CACHE_WAITING)
+        return true; /* one answer for all of them, when it comes */
     memcpy(r->reply_memory + TRANSPORT_HEADROOM, reply.ptr, reply.len);
     transport_send(r->deps.transport, source, &to, r->reply_memory + TRANSPORT_HEADROOM, reply.len);
     return true;
@@ -280,7 +360,10 @@ void registrar_on_message(void *arg, const struct sip_source *source, struct str
     if (!txn)
         return; /* out of memory; the client will ask again */
     txn->reply_key = key;
+    uint64_t serial = txn->serial;
     serve(txn, message);
+    if (key != 0 && txn->serial == serial) /* it waits for somebody */
+        reply_cache_wait(r->replies, key, txn->now_ms);
 }
 
 void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status)
@@ -315,7 +398,8 @@ static void close_one_aor(void *arg, struct str aor)
 void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user)
 {
     struct registrar *r = arg;
-    struct close_context ctx = {r, conn, r->deps.config->close_removes & 1u << kind};
+    const struct config *config = r->policy->settings->config;
+    struct close_context ctx = {r, conn, config->close_removes & 1u << kind};
     flow_each(user, close_one_aor, &ctx);
     flow_drop(r->flows, user);
 }

@@ -7,15 +7,32 @@
 #include <aorta/ratelimit.h>
 #include <aorta/registrar.h>
 
+/* Requests of one worker that wait for a callback or the store; each holds 16 KB and more. */
+enum { MAX_TRANSACTIONS = 8192 };
 /* The longest contact that a client may have us keep and list; real ones are a tenth of it. */
 enum { MAX_CONTACT_BYTES = 2048, MAX_INSTANCE_BYTES = 256 };
 
+/* Settings in use: the current ones, and older ones as long as a request lasts that began with
+ * them. */
+struct policy {
+    struct policy *next;
+    struct registrar *r;
+    struct settings *settings;
+    struct callback_lanes *lanes;
+    unsigned transactions;
+};
+
 struct registrar {
     struct registrar_deps deps;
+    struct policy *policy; /* the current one */
+    struct policy *policies;
     struct reply_cache *replies;
     struct flow_set *flows;
     struct transaction *free_transactions;
-    struct ratelimit refusal_log; /* a stranger can cause these lines */
+    unsigned transactions; /* on their way */
+    uint64_t serial;       /* of the last one that began */
+    /* A stranger can cause these lines. */
+    struct ratelimit refusal_log, trouble_log;
     size_t reply_bytes;
     char *reply_memory; /* headroom and one answer; a worker writes one at a time */
 };
@@ -24,15 +41,20 @@ struct registrar {
  * owns copies of all that it needs. Taken from a pool, given back by its one exit, txn_end(). */
 struct transaction {
     struct registrar *r;
+    struct policy *policy;
+    const struct config *config; /* of the policy */
     struct transaction *next_free;
+    uint64_t serial;    /* 0: it has ended */
     struct arena arena; /* message, parsed parts, scratch */
     struct sip_source source;
     uint64_t reply_key; /* UDP: finds the answer to retransmissions; 0: not kept */
     uint64_t now_ms;    /* when the message came */
     struct sip_request request;
-    struct str aor, realm;
+    struct str aor, domain;
+    const struct realm *realm; /* whose domain it is */
     struct auth_request auth;
     struct auth_result verdict;
+    struct binding_request binding;
 };
 
 /* ---- registrar.c --------------------------------------------------------------------------- */

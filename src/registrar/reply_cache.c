@@ -72,17 +72,25 @@ uint64_t reply_cache_key(const struct net_address *source, struct str datagram)
     return str_hash(datagram) ^ address * 0x9e3779b97f4a7c15u; /* spread: 2^64 / golden ratio */
 }
 
-bool reply_cache_find(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
-                      struct net_address *destination, struct str *reply)
+enum reply_cache_state reply_cache_find(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
+                                        struct net_address *destination, struct str *reply)
 {
     while (cache->oldest && cache->oldest->answered_ms + LIFE_MS <= now_ms)
         drop_oldest(cache);
-    const struct entry *e = *find_link(cache, key);
+    const struct entry *e = *find_link(cache, key); /* the newest of that key */
     if (!e)
-        return false;
+        return REPLY_CACHE_NEW;
+    if (e->reply_bytes == 0)
+        return REPLY_CACHE_WAITING;
     *destination = e->destination;
     *reply = (struct str){e->reply, e->reply_bytes};
-    return true;
+    return REPLY_CACHE_ANSWERED;
+}
+
+void reply_cache_wait(struct reply_cache *cache, uint64_t key, uint64_t now_ms)
+{
+    static const struct net_address nowhere;
+    reply_cache_put(cache, key, now_ms, &nowhere, STR(""));
 }
 
 void reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,

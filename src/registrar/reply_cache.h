@@ -14,10 +14,15 @@ void reply_cache_free(struct reply_cache *cache);
 
 /* A retransmission is the same bytes from the same address and port. */
 uint64_t reply_cache_key(const struct net_address *source, struct str datagram);
-/* The answer given to that key and where it went. False when none is remembered; the text is valid
- * until the next put. */
-bool reply_cache_find(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
-                      struct net_address *destination, struct str *reply);
+enum reply_cache_state {
+    REPLY_CACHE_NEW,      /* nothing is known of it */
+    REPLY_CACHE_WAITING,  /* reply_cache_wait() was called: the answer will come */
+    REPLY_CACHE_ANSWERED, /* the answer and where it went are set; valid until the next put */
+};
+enum reply_cache_state reply_cache_find(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
+                                        struct net_address *destination, struct str *reply);
+/* The datagram of that key is being worked on. */
+void reply_cache_wait(struct reply_cache *cache, uint64_t key, uint64_t now_ms);
 /* Copies; without memory for that the answer is just not remembered. */
 void reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
                      const struct net_address *destination, struct str reply);

@@ -1,5 +1,6 @@
 #include "aor_table.h"
 #include "binding_record.h"
+#include "realm_counts.h"
 #include <aorta/store.h>
 #include <errno.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@ struct memory_store {
     struct store base;
     unsigned workers;
     uint64_t grace_ms;
+    struct realm_counts *realms;
     struct shard shard[SHARDS];
 };
 
@@ -56,6 +58,14 @@ static uint64_t ends_ms(const struct memory_store *m, const struct binding_recor
 
 /* ---- Records in and out of a shard --------------------------------------------------------- */
 
+/* Its domain has one less, but for one that a request replaces: apply() counts the difference. */
+static void uncount(struct memory_store *m, const struct aor *aor)
+{
+    _Atomic int64_t *count = realm_counts_of(m->realms, (struct str){aor->name, aor->name_len});
+    if (count) /* it was there when the binding came */
+        realm_count_change(count, -1, 0);
+}
+
 static void unlink_record(struct shard *shard, struct binding_record *r)
 {
     struct binding_record **link = &r->aor->first;
@@ -74,11 +84,18 @@ static void remove_if_empty(struct shard *shard, struct aor *aor)
     free(aor);
 }
 
+struct expiry {
+    struct memory_store *store;
+    struct shard *shard;
+};
+
 static void expire(struct timer *timer, void *arg)
 {
-    struct shard *shard = arg;
+    const struct expiry *expiry = arg;
+    struct shard *shard = expiry->shard;
     struct binding_record *r = (struct binding_record *)timer;
     struct aor *aor = r->aor;
+    uncount(expiry->store, aor);
     unlink_record(shard, r);
     free(r);
     shard->expired_total++;
@@ -157,6 +174,18 @@ static int list_outcome(const struct change *c, struct store_outcome *outcome)
     return 0;
 }
 
+/* -EDQUOT: the domain has its most bindings. */
+static int count_change(const struct change *c)
+{
+    int64_t change = (int64_t)c->decision.add_count;
+    for (size_t k = 0; k < c->count; k++)
+        change -= c->decision.drop[k];
+    _Atomic int64_t *count = realm_counts_of(c->store->realms, c->request->aor);
+    if (!count)
+        return -ENOMEM;
+    return realm_count_change(count, change, c->request->max_registrations) ? 0 : -EDQUOT;
+}
+
 /* All that may fail comes before the first thing that changes. */
 static int prepare(struct change *c)
 {
@@ -174,7 +203,13 @@ static int prepare(struct change *c)
         aor_table_insert(&c->shard->aors, aor);
         c->aor = aor;
     }
-    return 0;
+    int rc = count_change(c);
+    if (rc == 0)
+        return 0;
+    if (c->aor)
+        remove_if_empty(c->shard, c->aor);
+    free_records(c->fresh);
+    return rc;
 
 fail:
     free_records(c->fresh);
@@ -218,6 +253,10 @@ static int apply_locked(struct change *c, struct store_outcome *outcome)
     if (rc < 0 || !c->decision.is_change)
         return rc;
     rc = prepare(c);
+    if (rc == -EDQUOT) {
+        *outcome = (struct store_outcome){.verdict = BINDING_REALM_FULL};
+        return 0;
+    }
     if (rc < 0)
         return rc;
     commit(c);
@@ -244,8 +283,9 @@ static void memory_close_flow(struct store *s, struct str name, conn_id conn, bo
 {
     if (conn == 0)
         return;
+    struct memory_store *m = memory_store(s);
     uint64_t hash = str_hash(name);
-    struct shard *shard = lock_shard_of(memory_store(s), hash);
+    struct shard *shard = lock_shard_of(m, hash);
     struct aor *aor = aor_table_find(&shard->aors, name, hash);
     struct binding_record *next = aor ? aor->first : NULL;
     for (struct binding_record *r; (r = next);) {
@@ -254,6 +294,7 @@ static void memory_close_flow(struct store *s, struct str name, conn_id conn, bo
             continue;
         r->is_flow_dead = true;
         if (remove) {
+            uncount(m, aor);
             unlink_record(shard, r);
             free(r);
         }
@@ -310,8 +351,8 @@ static int copy_aor(const struct memory_store *m, const struct shard *shard, con
     return 0;
 }
 
-static void memory_find(struct store *s, struct str name, struct arena *arena,
-                        store_listed_fn *listed, void *arg)
+static void memory_find(struct store *s, struct str name, struct arena *arena, store_found_fn *done,
+                        void *arg)
 {
     struct memory_store *m = memory_store(s);
     uint64_t hash = str_hash(name);
@@ -320,8 +361,28 @@ static void memory_find(struct store *s, struct str name, struct arena *arena,
     const struct aor *aor = aor_table_find(&shard->aors, name, hash);
     int rc = aor ? copy_aor(m, shard, aor, arena, &copy) : 0;
     unlock(shard);
-    if (rc == 0 && copy.count > 0)
-        listed(arg, copy.name, copy.bindings, copy.count);
+    done(arg, rc, copy.bindings, rc == 0 ? copy.count : 0);
+}
+
+static void memory_remove(struct store *s, struct str name, struct arena *arena,
+                          store_found_fn *done, void *arg)
+{
+    (void)arena;
+    struct memory_store *m = memory_store(s);
+    uint64_t hash = str_hash(name);
+    size_t count = 0;
+    struct shard *shard = lock_shard_of(m, hash);
+    struct aor *aor = aor_table_find(&shard->aors, name, hash);
+    for (; aor && aor->first; count++) {
+        struct binding_record *r = aor->first;
+        uncount(m, aor);
+        unlink_record(shard, r);
+        free(r);
+    }
+    if (aor)
+        remove_if_empty(shard, aor);
+    unlock(shard);
+    done(arg, 0, NULL, count);
 }
 
 /* A page of the listing. AORs are visited in the order of their hashes, shard after shard, and the
@@ -371,23 +432,37 @@ static int add_shard_to_page(struct page *page, struct memory_store *m, uint64_t
     return rc;
 }
 
-static int memory_list(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
-                       store_listed_fn *listed, void *arg)
+/* What a page shows: without the AORs that are all past their time. */
+static int show_page(const struct page *page, struct store_aor **aors, size_t *count)
+{
+    size_t most = 0;
+    for (const struct copied_aor *aor = page->first; aor; aor = aor->next)
+        most++;
+    *aors = arena_alloc(page->arena, most * sizeof **aors);
+    *count = 0;
+    if (!*aors)
+        return -ENOMEM;
+    for (const struct copied_aor *aor = page->first; aor; aor = aor->next)
+        if (aor->count > 0)
+            (*aors)[(*count)++] = (struct store_aor){aor->name, aor->bindings, aor->count};
+    return 0;
+}
+
+static void memory_list(struct store *s, uint64_t cursor, size_t limit, struct arena *arena,
+                        store_listed_fn *done, void *arg)
 {
     struct page page = {.arena = arena, .limit = limit > 0 ? limit : 1};
+    struct store_aor *aors = NULL;
+    size_t count = 0;
     page.end = &page.first;
-    uint64_t from = *cursor;
-    do {
-        int rc = add_shard_to_page(&page, memory_store(s), &from);
-        if (rc < 0)
-            return rc;
-    } while (from != 0 && page.count < page.limit);
-
-    for (const struct copied_aor *aor = page.first; aor; aor = aor->next)
-        if (aor->count > 0)
-            listed(arg, aor->name, aor->bindings, aor->count);
-    *cursor = from;
-    return 0;
+    uint64_t from = cursor;
+    int rc;
+    do
+        rc = add_shard_to_page(&page, memory_store(s), &from);
+    while (rc == 0 && from != 0 && page.count < page.limit);
+    if (rc == 0)
+        rc = show_page(&page, &aors, &count);
+    done(arg, rc, rc == 0 ? from : 0, aors, rc == 0 ? count : 0);
 }
 
 static void memory_count(struct store *s, struct store_counts *out)
@@ -414,7 +489,7 @@ static void memory_tick(struct store *s, unsigned worker, uint64_t now_ms)
         struct shard *shard = &m->shard[i];
         pthread_mutex_lock(&shard->lock);
         hear_time(shard, now_ms);
-        timer_wheel_advance(&shard->wheel, now_ms, expire, shard);
+        timer_wheel_advance(&shard->wheel, now_ms, expire, &(struct expiry){m, shard});
         unlock(shard);
     }
 }
@@ -423,6 +498,17 @@ static bool memory_is_ready(struct store *s)
 {
     (void)s;
     return true;
+}
+
+static bool memory_is_idle(struct store *s)
+{
+    (void)s;
+    return true; /* nobody else sees what is in here */
+}
+
+static void memory_leave(struct store *s)
+{
+    (void)s;
 }
 
 static void shard_fini(struct shard *shard)
@@ -441,6 +527,7 @@ static void memory_close(struct store *s)
     struct memory_store *m = memory_store(s);
     for (size_t i = 0; i < SHARDS; i++)
         shard_fini(&m->shard[i]);
+    realm_counts_free(m->realms);
     free(m);
 }
 
@@ -451,9 +538,12 @@ static const struct store_ops memory_ops = {
     .has_flow = memory_has_flow,
     .find = memory_find,
     .list = memory_list,
+    .remove = memory_remove,
     .count = memory_count,
     .tick = memory_tick,
     .is_ready = memory_is_ready,
+    .is_idle = memory_is_idle,
+    .leave = memory_leave,
     .close = memory_close,
 };
 
@@ -466,7 +556,8 @@ struct store *store_memory_open(unsigned workers, uint32_t grace_ms)
     m->base.ops = &memory_ops;
     m->workers = workers;
     m->grace_ms = grace_ms;
-    int rc = 0;
+    m->realms = realm_counts_new();
+    int rc = m->realms ? 0 : -ENOMEM;
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &m->shard[i];
         pthread_mutex_init(&shard->lock, NULL); /* cannot fail without attributes */

@@ -67,6 +67,7 @@ struct binding_request register_binding_request(const struct config *config,
         .is_nat = step->is_nat,
         .is_proof_away = step->is_proof_away,
         .expires_limit_s = step->limit_s,
+        .max_registrations = step->room,
         .config = config,
         .now_ms = REGISTER_EPOCH_MS + 1000 * step->at_s,
     };

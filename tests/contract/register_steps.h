@@ -28,6 +28,7 @@ struct register_step {
     bool is_nat;
     conn_id conn;     /* given: over WSS; else over UDP */
     uint16_t port;    /* of the source, 5060 */
+    uint32_t room;    /* most bindings of the domain; no limit */
     uint32_t limit_s; /* the authenticator's; none */
     uint32_t brief_s; /* with 423: Min-Expires */
 };

@@ -5,6 +5,8 @@
 
 struct store_contract {
     const char *name;
+    bool is_shared; /* outside of this process: expiry is others' business too, and a listing may
+                       name an AOR twice */
     /* An empty store for two workers, with REGISTER_GRACE_MS of grace. */
     struct store *(*open)(void);
     /* Runs whatever brings answers until *is_done. NULL: answers come before the call returns. */

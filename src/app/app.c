@@ -358,7 +358,7 @@ static void put_in_force(struct app *app, struct settings *settings,
                          struct net_certificate *certificate)
 {
     const struct config *config = settings->config;
-    log_configure(config->log_level, config->log_format);
+    log_set_level(config->log_level);
     conn_limit_set(app->shared.limit, config->connections, config->connections_per_ip);
     if (bans_set_exempt(app->shared.bans, &config->never_ban, &config->trusted_proxies) < 0)
         LOG_ERROR("out of memory: limits.neverBan stays as it was");

@@ -1,7 +1,7 @@
 /* What Redis must still be told about an AOR, beside the requests: what closed or expired, what was
  * refreshed or removed while it was away, what it has lost. One command for each AOR carries all of
  * it (redis_patch.lua), and is tried until it succeeds. */
-#include "redis_command.h"
+#include "redis_args.h"
 #include <aorta/log.h>
 #include <errno.h>
 #include <stdio.h>
@@ -35,27 +35,27 @@ static struct str flows_key(const struct redis_store *r, struct str epoch, struc
 }
 
 /* Keys and the first arguments; whose connections are meant is `node` with `epoch`. */
-static void begin(struct redis_command *c, struct redis_store *r, struct str aor, struct str node,
+static void begin(struct redis_args *c, struct redis_store *r, struct str aor, struct str node,
                   struct str epoch, uint64_t revision, size_t more_args)
 {
-    redis_command_init(c, c->arena, FIXED_ARGS + more_args);
-    redis_command_put(c, redis_aor_key(r, aor, c->arena));
-    redis_command_put(c, redis_realm_key(r, aor, c->arena));
-    redis_command_put(c, flows_key(r, epoch, node, c->arena));
-    redis_command_printf(c, "%s%.*s", r->cluster->lease_prefix, STR_ARG(node));
-    redis_command_put(c, STR("active-user"));
-    redis_command_put_hex(c, revision);
-    redis_command_put_number(c, r->now_ms);
-    redis_command_put_number(c, r->aors->grace_ms);
-    redis_command_put(c, aor);
-    redis_command_put(c, node);
-    redis_command_put(c, epoch);
+    redis_args_init(c, c->arena, FIXED_ARGS + more_args);
+    redis_args_put(c, redis_aor_key(r, aor, c->arena));
+    redis_args_put(c, redis_realm_key(r, aor, c->arena));
+    redis_args_put(c, flows_key(r, epoch, node, c->arena));
+    redis_args_printf(c, "%s%.*s", r->cluster->lease_prefix, STR_ARG(node));
+    redis_args_put(c, STR("active-user"));
+    redis_args_put_hex(c, revision);
+    redis_args_put_number(c, r->now_ms);
+    redis_args_put_number(c, r->aors->grace_ms);
+    redis_args_put(c, aor);
+    redis_args_put(c, node);
+    redis_args_put(c, epoch);
 }
 
-static int send_command(struct redis_command *c, struct redis_store *r, redis_replied_fn *done,
+static int send_command(struct redis_args *c, struct redis_store *r, redis_replied_fn *done,
                         void *arg)
 {
-    return redis_command_eval(c, r->client, &r->cluster->patch, KEYS, done, arg);
+    return redis_args_eval(c, r->client, &r->cluster->patch, KEYS, done, arg);
 }
 
 static struct str own_node(const struct redis_store *r)
@@ -84,27 +84,27 @@ struct patch {
     bool has_own; /* own bindings are in it */
 };
 
-static void put_removal(struct redis_command *c, const struct redis_removal *removal)
+static void put_removal(struct redis_args *c, const struct redis_removal *removal)
 {
     switch (removal->kind) {
     case REDIS_REMOVE_ID:
-        redis_command_put(c, STR("id"));
-        redis_command_put_hex(c, removal->id);
-        redis_command_put_number(c, removal->upto_ms);
+        redis_args_put(c, STR("id"));
+        redis_args_put_hex(c, removal->id);
+        redis_args_put_number(c, removal->upto_ms);
         return;
     case REDIS_REMOVE_ALL:
-        redis_command_put(c, STR("all"));
-        redis_command_put_number(c, removal->upto_ms);
+        redis_args_put(c, STR("all"));
+        redis_args_put_number(c, removal->upto_ms);
         return;
     case REDIS_REMOVE_FLOW:
-        redis_command_put(c, STR("flow"));
-        redis_command_printf(c, "%x.%x.%x", conn_id_worker(removal->conn),
-                             conn_id_slot(removal->conn), conn_id_generation(removal->conn));
+        redis_args_put(c, STR("flow"));
+        redis_args_printf(c, "%x.%x.%x", conn_id_worker(removal->conn), conn_id_slot(removal->conn),
+                          conn_id_generation(removal->conn));
         return;
     }
 }
 
-static void put_record(struct redis_command *c, const struct redis_store *r,
+static void put_record(struct redis_args *c, const struct redis_store *r,
                        const struct binding_record *record, struct str revision)
 {
     struct binding b = binding_record_view(record);
@@ -113,10 +113,10 @@ static void put_record(struct redis_command *c, const struct redis_store *r,
     redis_put_binding(r, &json, &b, revision);
     struct str copy = json.error ? STR_NONE : arena_copy(c->arena, buf_str(&json));
     buf_fini(&json);
-    redis_command_put(c, STR("set"));
-    redis_command_put_hex(c, redis_binding_id(&b));
-    redis_command_put(c, copy);
-    redis_command_put_number(c, b.refreshed_ms);
+    redis_args_put(c, STR("set"));
+    redis_args_put_hex(c, redis_binding_id(&b));
+    redis_args_put(c, copy);
+    redis_args_put_number(c, b.refreshed_ms);
 }
 
 static size_t count_records(const struct redis_aor *a)
@@ -128,7 +128,7 @@ static size_t count_records(const struct redis_aor *a)
 }
 
 /* Oldest first: where only one has room, the newest stays. */
-static void put_own_records(struct redis_command *c, const struct redis_store *r,
+static void put_own_records(struct redis_args *c, const struct redis_store *r,
                             const struct redis_aor *a, uint64_t revision)
 {
     char text[REDIS_REVISION_TEXT + 1];
@@ -169,7 +169,7 @@ static void on_patched(void *arg, const struct redis_reply *reply)
 static int send_patch(struct redis_store *r, struct redis_aor *a)
 {
     struct arena arena;
-    struct redis_command c = {.arena = &arena};
+    struct redis_args c = {.arena = &arena};
     struct patch *p = malloc(sizeof *p);
     if (!p || arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0) {
         free(p);
@@ -257,12 +257,12 @@ static int send_change(struct redis_store *r, struct str aor, struct str node, s
                        struct str what, redis_replied_fn *done, void *arg)
 {
     struct arena arena;
-    struct redis_command c = {.arena = &arena};
+    struct redis_args c = {.arena = &arena};
     if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
         return -ENOMEM;
     begin(&c, r, aor, node, epoch, draw_revision(), ARGS_A_REMOVAL);
-    redis_command_put(&c, what);
-    redis_command_put_number(&c, r->now_ms);
+    redis_args_put(&c, what);
+    redis_args_put_number(&c, r->now_ms);
     int rc = send_command(&c, r, done, arg);
     arena_fini(&arena);
     return rc;

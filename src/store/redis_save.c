@@ -1,5 +1,5 @@
 #include "redis_save.h"
-#include "redis_command.h"
+#include "redis_args.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -44,7 +44,7 @@ static bool is_set_again(const struct redis_apply *op, uint64_t id)
     return false;
 }
 
-static void put_deletes(struct redis_command *c, const struct redis_apply *op)
+static void put_deletes(struct redis_args *c, const struct redis_apply *op)
 {
     size_t most = op->count + op->stale_count, count = 0;
     uint64_t *id = arena_alloc(c->arena, most * sizeof *id);
@@ -55,12 +55,12 @@ static void put_deletes(struct redis_command *c, const struct redis_apply *op)
     for (size_t k = 0; id && k < op->stale_count; k++)
         if (!is_set_again(op, op->stale[k]))
             id[count++] = op->stale[k];
-    redis_command_put_number(c, count);
+    redis_args_put_number(c, count);
     for (size_t i = 0; i < count; i++)
-        redis_command_put_hex(c, id[i]);
+        redis_args_put_hex(c, id[i]);
 }
 
-static void put_json(struct redis_command *c, const struct redis_apply *op, const struct binding *b)
+static void put_json(struct redis_args *c, const struct redis_apply *op, const struct binding *b)
 {
     char revision[REDIS_REVISION_TEXT + 1];
     snprintf(revision, sizeof revision, "%016llx", (unsigned long long)op->next_revision);
@@ -71,7 +71,7 @@ static void put_json(struct redis_command *c, const struct redis_apply *op, cons
     struct buf json;
     buf_init_fixed(&json, memory, memory ? most : 0);
     redis_put_binding(op->r, &json, b, str_from(revision));
-    redis_command_put(c, json.error ? STR_NONE : buf_str(&json));
+    redis_args_put(c, json.error ? STR_NONE : buf_str(&json));
 }
 
 /* Whether the AOR has to be listed with those that have connections here. */
@@ -84,60 +84,60 @@ static bool brings_flow(const struct redis_apply *op, size_t i)
            (was == BINDING_NO_CONTACT || op->current[was].conn != b->conn);
 }
 
-static void put_sets(struct redis_command *c, const struct redis_apply *op)
+static void put_sets(struct redis_args *c, const struct redis_apply *op)
 {
-    redis_command_put_number(c, op->decision.add_count);
+    redis_args_put_number(c, op->decision.add_count);
     for (size_t i = 0; i < op->decision.add_count; i++) {
         const struct binding *b = &op->decision.add[i];
-        redis_command_put_hex(c, redis_binding_id(b));
+        redis_args_put_hex(c, redis_binding_id(b));
         put_json(c, op, b);
-        redis_command_put_number(c, ends_ms(op, b));
-        redis_command_put(c, brings_flow(op, i) ? STR("1") : STR("0"));
+        redis_args_put_number(c, ends_ms(op, b));
+        redis_args_put(c, brings_flow(op, i) ? STR("1") : STR("0"));
     }
 }
 
 /* The first contact of a request with several stands for it, as it is listed first. */
-static void put_newest(struct redis_command *c, const struct redis_apply *op)
+static void put_newest(struct redis_args *c, const struct redis_apply *op)
 {
     char proxy[NET_ADDRESS_TEXT];
     if (op->decision.add_count == 0 || redis_is_jambonz(op->r))
         return;
     const struct binding *b = &op->decision.add[0];
-    redis_command_put(c, b->contact);
-    redis_command_put(c, str_from(transport_kind_name(b->protocol)));
-    redis_command_put(c, str_from(op->r->cluster->sbc_address));
-    redis_command_printf(c, "sip:%.*s", STR_ARG(net_address_host_port(&b->source, proxy)));
+    redis_args_put(c, b->contact);
+    redis_args_put(c, str_from(transport_kind_name(b->protocol)));
+    redis_args_put(c, str_from(op->r->cluster->sbc_address));
+    redis_args_printf(c, "sip:%.*s", STR_ARG(net_address_host_port(&b->source, proxy)));
 }
 
 /* ---- The command --------------------------------------------------------------------------- */
 
-static void put_revision(struct redis_command *c, const struct redis_aor *a)
+static void put_revision(struct redis_args *c, const struct redis_aor *a)
 {
     if (!a->is_known)
-        redis_command_put(c, STR("?")); /* none that is so called: have it told */
+        redis_args_put(c, STR("?")); /* none that is so called: have it told */
     else if (a->revision == 0)
-        redis_command_put(c, STR(""));
+        redis_args_put(c, STR(""));
     else
-        redis_command_put_hex(c, a->revision);
+        redis_args_put_hex(c, a->revision);
 }
 
-static void put_all(struct redis_command *c, const struct redis_apply *op)
+static void put_all(struct redis_args *c, const struct redis_apply *op)
 {
     const struct redis_cluster *cluster = op->r->cluster;
     const struct binding_request *request = op->request;
-    redis_command_put(c, redis_aor_key(op->r, request->aor, c->arena));
-    redis_command_put(c, redis_realm_key(op->r, request->aor, c->arena));
-    redis_command_put(c, str_from(cluster->flows_key));
-    redis_command_put(c, str_from(cluster->lease_key));
-    redis_command_put(c, STR("active-user"));
+    redis_args_put(c, redis_aor_key(op->r, request->aor, c->arena));
+    redis_args_put(c, redis_realm_key(op->r, request->aor, c->arena));
+    redis_args_put(c, str_from(cluster->flows_key));
+    redis_args_put(c, str_from(cluster->lease_key));
+    redis_args_put(c, STR("active-user"));
     put_revision(c, op->a);
-    redis_command_put_hex(c, op->next_revision);
-    redis_command_put_number(c, request->now_ms);
-    redis_command_put_number(c, redis_save_end(op));
-    redis_command_put_number(c, request->max_registrations);
-    redis_command_put(c, request->aor);
-    redis_command_put(c, str_from(cluster->epoch));
-    redis_command_put_number(c, op->decision.add_count > 0 ? op->decision.add[0].expires_ms : 0);
+    redis_args_put_hex(c, op->next_revision);
+    redis_args_put_number(c, request->now_ms);
+    redis_args_put_number(c, redis_save_end(op));
+    redis_args_put_number(c, request->max_registrations);
+    redis_args_put(c, request->aor);
+    redis_args_put(c, str_from(cluster->epoch));
+    redis_args_put_number(c, op->decision.add_count > 0 ? op->decision.add[0].expires_ms : 0);
     put_deletes(c, op);
     put_sets(c, op);
     put_newest(c, op);
@@ -148,10 +148,10 @@ int redis_save_send(struct redis_apply *op, redis_replied_fn *done)
     if (net_random(&op->next_revision, sizeof op->next_revision) < 0)
         return -ENOMEM;
     op->next_revision += op->next_revision == 0; /* 0 is no key */
-    struct redis_command c;
-    redis_command_init(&c, op->arena,
-                       FIXED_ARGS + op->count + op->stale_count +
-                           ARGS_A_BINDING * op->decision.add_count);
+    struct redis_args c;
+    redis_args_init(&c, op->arena,
+                    FIXED_ARGS + op->count + op->stale_count +
+                        ARGS_A_BINDING * op->decision.add_count);
     put_all(&c, op);
-    return redis_command_eval(&c, op->r->client, &op->r->cluster->save, KEYS, done, op);
+    return redis_args_eval(&c, op->r->client, &op->r->cluster->save, KEYS, done, op);
 }

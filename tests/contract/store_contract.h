@@ -11,6 +11,9 @@ struct store_contract {
     struct store *(*open)(void);
     /* Runs whatever brings answers until *is_done. NULL: answers come before the call returns. */
     void (*wait)(struct store *s, const bool *is_done);
+    /* Runs until what was begun without waiting is done. NULL: nothing ever is. */
+    void (*settle)(struct store *s);
+    void (*close)(struct store *s); /* NULL: store_close() */
 };
 
 /* Runs all tests as one group of cmocka; returns the number that failed. */

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_OVERRIDES = 256, ERROR_BYTES = 1 << 20 };
+enum { MAX_OVERRIDES = 256 };
+enum { OUTPUT_BYTES = 1 << 26 }; /* thousands of realms take megabytes */
 enum long_option { OPTION_DEMO = 256, OPTION_CHECK, OPTION_PRINT_CONFIG };
 
 struct arguments {
@@ -79,7 +80,7 @@ static void print_buf(const struct buf *b, FILE *to)
 static int print_help(void)
 {
     struct buf b;
-    buf_init_heap(&b, ERROR_BYTES);
+    buf_init_heap(&b, OUTPUT_BYTES);
     buf_printf(&b,
                "%s\n"
                "  -c FILE          configuration, JSON\n"
@@ -99,18 +100,22 @@ static int print_help(void)
 static int print_config(const struct config *config)
 {
     struct buf b;
-    buf_init_heap(&b, ERROR_BYTES);
+    buf_init_heap(&b, OUTPUT_BYTES);
     config_print(config, &b);
-    print_buf(&b, stdout);
+    int error = b.error;
+    if (error == 0)
+        print_buf(&b, stdout);
+    else
+        fprintf(stderr, "aorta: the configuration cannot be printed: %s\n", strerror(-error));
     buf_fini(&b);
-    return EXIT_OK;
+    return error == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
 static int run(const struct arguments *args)
 {
     struct buf errors;
     struct config *config = NULL;
-    buf_init_heap(&errors, ERROR_BYTES);
+    buf_init_heap(&errors, OUTPUT_BYTES);
     int rc = config_load(&args->source, &config, &errors);
     print_buf(&errors, stderr);
     buf_fini(&errors);

@@ -166,3 +166,90 @@ uint64_t net_address_hash_ip(const struct net_address *a)
     struct net_address plain = unmapped(a);
     return str_hash(ip_bytes(&plain));
 }
+
+/* ---- Networks ------------------------------------------------------------------------------ */
+
+enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS };
+
+static unsigned address_bits(const struct net_address *a)
+{
+    return a->any.sa_family == AF_INET6 ? V6_BITS : V4_BITS;
+}
+
+/* One way to write each: "08" might be meant as octal. */
+static int prefix_parse(struct str text, unsigned max, unsigned *bits)
+{
+    uint64_t n;
+    if (text.len > 1 && text.ptr[0] == '0')
+        return -EINVAL;
+    if (str_to_u64(text, max, &n) < 0)
+        return -EINVAL;
+    *bits = (unsigned)n;
+    return 0;
+}
+
+static bool has_bits_behind(const struct net_address *a, unsigned bits)
+{
+    struct str bytes = ip_bytes(a);
+    unsigned inside = bits % 8;
+    if (inside != 0 && ((uint8_t)bytes.ptr[bits / 8] & (0xff >> inside)) != 0)
+        return true;
+    for (size_t i = (bits + 7) / 8; i < bytes.len; i++)
+        if (bytes.ptr[i] != 0)
+            return true;
+    return false;
+}
+
+/* "::ffff:192.0.2.0/120" is 192.0.2.0/24. */
+static void network_unmap(struct net_network *network)
+{
+    if (network->prefix_bits < MAPPED_BITS)
+        return;
+    net_address_unmap(&network->address);
+    if (address_bits(&network->address) == V4_BITS)
+        network->prefix_bits -= MAPPED_BITS;
+}
+
+int net_network_parse(struct net_network *network, struct str text)
+{
+    struct net_network parsed;
+    size_t slash = str_find(text, '/');
+    struct str ip = str_slice(text, 0, slash);
+    bool has_brackets = ip.len > 0 && ip.ptr[0] == '[';
+    if (has_brackets || net_address_parse(&parsed.address, ip, 0) < 0)
+        return -EINVAL;
+    parsed.prefix_bits = address_bits(&parsed.address);
+    if (slash < text.len && prefix_parse(str_slice(text, slash + 1, text.len), parsed.prefix_bits,
+                                         &parsed.prefix_bits) < 0)
+        return -EINVAL;
+    if (has_bits_behind(&parsed.address, parsed.prefix_bits))
+        return -EINVAL;
+    network_unmap(&parsed);
+    *network = parsed;
+    return 0;
+}
+
+struct str net_network_text(const struct net_network *network, char text[NET_ADDRESS_TEXT])
+{
+    struct str ip = net_address_ip(&network->address, text);
+    if (network->prefix_bits == address_bits(&network->address))
+        return ip;
+    int n = snprintf(text + ip.len, NET_ADDRESS_TEXT - ip.len, "/%u", network->prefix_bits);
+    return (struct str){text, ip.len + (size_t)n};
+}
+
+static bool network_has(const struct net_network *network, const struct net_address *plain)
+{
+    return network->address.any.sa_family == plain->any.sa_family &&
+           starts_with_bits(ip_bytes(plain), (const uint8_t *)ip_bytes(&network->address).ptr,
+                            network->prefix_bits);
+}
+
+bool net_networks_have(const struct net_networks *networks, const struct net_address *a)
+{
+    struct net_address plain = unmapped(a);
+    for (size_t i = 0; i < networks->count; i++)
+        if (network_has(&networks->item[i], &plain))
+            return true;
+    return false;
+}

@@ -1,8 +1,8 @@
-/* Hosts, ports and origins as people write them. Pure. */
+/* Hosts, ports, domains, origins and URLs as people write them. Pure. */
 #include "config_internal.h"
 #include <errno.h>
 
-enum { HOST_MAX = 253, LABEL_MAX = 63, PORT_MAX = 65535 };
+enum { HOST_MAX = 253, LABEL_MAX = 63, PORT_MAX = 65535, URL_MAX = 2048 };
 
 static bool is_digit(char c)
 {
@@ -81,7 +81,7 @@ static bool label_is_valid(struct str label)
     return true;
 }
 
-static bool host_is_valid(struct str host)
+bool config_host_is_valid(struct str host)
 {
     struct net_address ignored;
     /* RFC 3986 3.2.2, RFC 1123 2.1: what ends in a digits-only label can only be an address. */
@@ -105,7 +105,7 @@ bool config_host_port_is_valid(struct str s)
     struct str host, port;
     bool has_port;
     uint64_t number;
-    if (!host_port_split(s, &host, &port, &has_port) || !host_is_valid(host))
+    if (!host_port_split(s, &host, &port, &has_port) || !config_host_is_valid(host))
         return false;
     return !has_port || (port_parse(port, &number) == 0 && number > 0);
 }
@@ -135,7 +135,7 @@ int config_origin_parse(struct str pattern, struct buf *out)
     if (!host_port_split(rest, &host, &port, &has_port))
         return -EINVAL;
     bool is_wild = str_starts_nocase(host, STR("*."));
-    if (!host_is_valid(str_slice(host, is_wild ? 2 : 0, host.len)))
+    if (!config_host_is_valid(str_slice(host, is_wild ? 2 : 0, host.len)))
         return -EINVAL;
     if (has_port && (port_parse(port, &number) < 0 || number == 0))
         return -EINVAL;
@@ -149,4 +149,56 @@ int config_origin_parse(struct str pattern, struct buf *out)
         buf_put_u64(out, number);
     }
     return 0;
+}
+
+int config_domain_parse(struct str text, struct buf *out)
+{
+    char ip[NET_ADDRESS_TEXT];
+    struct net_address address;
+    if (net_address_parse(&address, text, 0) == 0) {
+        bool is_v6 = address.any.sa_family == AF_INET6;
+        buf_put_text(out, is_v6 ? "[" : "");
+        buf_put_str(out, net_address_ip(&address, ip));
+        buf_put_text(out, is_v6 ? "]" : "");
+        return 0;
+    }
+    if (!str_eq(text, STR("*")) && !config_host_is_valid(text))
+        return -EINVAL;
+    put_lower(out, text);
+    return 0;
+}
+
+static bool is_url_text(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] <= ' ' || s.ptr[i] > '~')
+            return false;
+    return s.len > 0 && s.len <= URL_MAX;
+}
+
+static struct str authority_of(struct str behind_scheme)
+{
+    size_t end = 0;
+    while (end < behind_scheme.len && !strchr("/?#", behind_scheme.ptr[end]))
+        end++;
+    return str_slice(behind_scheme, 0, end);
+}
+
+const char *config_http_url_check(struct str url)
+{
+    struct str scheme, rest;
+    if (!is_url_text(url))
+        return "must be a URL of at most 2048 characters, with spaces and all that is not ASCII "
+               "written as %XX";
+    if (!config_url_split(url, &scheme, &rest) ||
+        (!str_eq_nocase(scheme, STR("http")) && !str_eq_nocase(scheme, STR("https"))))
+        return "must be a URL that starts with http:// or https://";
+    struct str authority = authority_of(rest);
+    if (str_find(authority, '@') < authority.len)
+        return "must be without user name and password: these are given as "
+               "authCallback.auth.username and authCallback.auth.password";
+    if (!config_host_port_is_valid(authority))
+        return "must be a URL with a host, and a port from 1 to 65535 if any, e.g. "
+               "https://example.com:8443/auth";
+    return NULL;
 }

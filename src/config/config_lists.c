@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LISTENERS_MAX = 64, ORIGINS_MAX = 256, ORIGIN_MAX_BYTES = 300 };
+enum { LISTENERS_MAX = 64, ORIGINS_MAX = 256, ORIGIN_MAX_BYTES = 300, NETWORKS_MAX = 1000 };
 
 /* A list of strings with at least `min` and at most `max` of them. */
 static bool is_list_of_strings(const cJSON *value, int min, int max)
@@ -22,8 +22,8 @@ static bool is_list_of_strings(const cJSON *value, int min, int max)
 
 /* ---- Listeners ------------------------------------------------------------------------------- */
 
-static bool listener_parse(const struct config *config, const struct config_input *in, int index,
-                           struct str url, struct config_listener *out)
+static bool listener_parse(const struct config_input *in, int index, struct str url,
+                           struct config_listener *out)
 {
     struct str scheme, rest;
     char quoted[CONFIG_QUOTE];
@@ -44,7 +44,7 @@ static bool listener_parse(const struct config *config, const struct config_inpu
                       lack, name, name);
         return false;
     }
-    if (config->demo && !net_address_is_loopback(&out->address)) {
+    if (in->reader->is_demo && !net_address_is_loopback(&out->address)) {
         config_refuse(in, index, "%s: --demo serves loopback only", quoted);
         return false;
     }
@@ -75,15 +75,14 @@ static bool listener_is_taken(const struct config_input *in, const struct config
     return false;
 }
 
-static bool listeners_parse(const struct config *config, const struct config_input *in,
-                            struct config_listener *all)
+static bool listeners_parse(const struct config_input *in, struct config_listener *all)
 {
     bool is_good = true;
     int index = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, in->value)
     {
-        if (!listener_parse(config, in, index, str_from(item->valuestring), &all[index])) {
+        if (!listener_parse(in, index, str_from(item->valuestring), &all[index])) {
             all[index] = (struct config_listener){0}; /* no port: like no other */
             is_good = false;
         } else if (listener_is_taken(in, all, index)) {
@@ -94,8 +93,9 @@ static bool listeners_parse(const struct config *config, const struct config_inp
     return is_good;
 }
 
-static int listeners_set(struct config *config, const struct config_input *in)
+static int listeners_set(void *object, const struct config_input *in)
 {
+    struct config *config = object;
     if (!is_list_of_strings(in->value, 1, LISTENERS_MAX)) {
         config_refuse(in, CONFIG_WHOLE,
                       "must be a list of 1 to %d strings, e.g. [\"udp://127.0.0.1:5060\"]",
@@ -106,7 +106,7 @@ static int listeners_set(struct config *config, const struct config_input *in)
     struct config_listener *all = calloc((size_t)count, sizeof *all);
     if (!all)
         return -ENOMEM;
-    if (!listeners_parse(config, in, all)) {
+    if (!listeners_parse(in, all)) {
         free(all);
         return -EINVAL;
     }
@@ -116,10 +116,10 @@ static int listeners_set(struct config *config, const struct config_input *in)
     return 0;
 }
 
-static void listeners_print(const struct config *config, const struct config_option *option,
-                            struct buf *out)
+static void listeners_print(const void *object, const struct config_option *option, struct buf *out)
 {
     (void)option;
+    const struct config *config = object;
     char text[NET_ADDRESS_TEXT];
     for (size_t i = 0; i < config->listen_count; i++)
         buf_printf(out, "%s\"%s://%.*s\"", i == 0 ? "[" : ", ",
@@ -128,15 +128,45 @@ static void listeners_print(const struct config *config, const struct config_opt
     buf_put_char(out, ']');
 }
 
-static void listeners_clear(struct config *config, const struct config_option *option)
+static void listeners_clear(void *object, const struct config_option *option)
 {
     (void)option;
+    struct config *config = object;
     free(config->listen);
     config->listen = NULL;
     config->listen_count = 0;
 }
 
-const struct config_type config_type_listeners = {listeners_set, listeners_print, listeners_clear};
+static bool listeners_are_same(const struct config *a, const struct config *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (size_t i = 0; i < a->listen_count; i++)
+        if (a->listen[i].kind != b->listen[i].kind ||
+            !net_address_same(&a->listen[i].address, &b->listen[i].address))
+            return false;
+    return true;
+}
+
+static int listeners_keep(void *object, const void *running, const struct config_option *option,
+                          bool *is_other)
+{
+    (void)option;
+    struct config *mine = object;
+    const struct config *theirs = running;
+    struct config_listener *all = calloc(theirs->listen_count, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    memcpy(all, theirs->listen, theirs->listen_count * sizeof *all);
+    *is_other = !listeners_are_same(mine, theirs);
+    free(mine->listen);
+    mine->listen = all;
+    mine->listen_count = theirs->listen_count;
+    return 0;
+}
+
+const struct config_type config_type_listeners = {listeners_set, listeners_print, listeners_clear,
+                                                  listeners_keep};
 
 /* ---- Digest algorithms ----------------------------------------------------------------------- */
 
@@ -175,8 +205,9 @@ static bool algorithms_are_in_order(const struct config_input *in,
     return true;
 }
 
-static int algorithms_set(struct config *config, const struct config_input *in)
+static int algorithms_set(void *object, const struct config_input *in)
 {
+    struct config *config = object;
     enum digest_algorithm list[DIGEST_ALGORITHMS * 2];
     if (!is_list_of_strings(in->value, 1, DIGEST_ALGORITHMS * 2)) {
         config_refuse(in, CONFIG_WHOLE,
@@ -199,15 +230,16 @@ static int algorithms_set(struct config *config, const struct config_input *in)
     return 0;
 }
 
-static void algorithms_print(const struct config *config, const struct config_option *option,
+static void algorithms_print(const void *object, const struct config_option *option,
                              struct buf *out)
 {
+    const struct config *config = object;
     for (size_t i = 0; i < config->algorithm_count; i++)
         buf_printf(out, "%s\"%s\"", i == 0 ? "[" : ", ", option->names[config->algorithms[i]]);
     buf_put_char(out, ']');
 }
 
-const struct config_type config_type_algorithms = {algorithms_set, algorithms_print, NULL};
+const struct config_type config_type_algorithms = {algorithms_set, algorithms_print, NULL, NULL};
 
 /* ---- Sets of transports ---------------------------------------------------------------------- */
 
@@ -238,7 +270,7 @@ static bool transport_add(const struct config_input *in, int index, struct str n
     return false;
 }
 
-static int transports_set(struct config *config, const struct config_input *in)
+static int transports_set(void *object, const struct config_input *in)
 {
     if (!is_list_of_strings(in->value, 0, TRANSPORT_KINDS)) {
         config_refuse(in, CONFIG_WHOLE, "must be a list of transports, e.g. [\"ws\", \"wss\"]");
@@ -254,19 +286,19 @@ static int transports_set(struct config *config, const struct config_input *in)
     }
     if (!is_good)
         return -EINVAL;
-    *(uint32_t *)config_member(config, in->option) = set;
+    *(uint32_t *)config_member(object, in->option) = set;
     return 0;
 }
 
-static void transports_print(const struct config *config, const struct config_option *option,
+static void transports_print(const void *object, const struct config_option *option,
                              struct buf *out)
 {
     buf_put_char(out, '[');
-    put_transports(*(const uint32_t *)config_member_const(config, option), out);
+    put_transports(*(const uint32_t *)config_member_const(object, option), out);
     buf_put_char(out, ']');
 }
 
-const struct config_type config_type_transports = {transports_set, transports_print, NULL};
+const struct config_type config_type_transports = {transports_set, transports_print, NULL, NULL};
 
 /* ---- Origins --------------------------------------------------------------------------------- */
 
@@ -296,8 +328,9 @@ static int origin_add(const struct config_input *in, struct str pattern, struct 
     return *slot ? 0 : -ENOMEM;
 }
 
-static int origins_set(struct config *config, const struct config_input *in)
+static int origins_set(void *object, const struct config_input *in)
 {
+    struct config *config = object;
     if (!is_list_of_strings(in->value, 1, ORIGINS_MAX)) {
         config_refuse(
             in, CONFIG_WHOLE,
@@ -325,10 +358,10 @@ static int origins_set(struct config *config, const struct config_input *in)
     return 0;
 }
 
-static void origins_print(const struct config *config, const struct config_option *option,
-                          struct buf *out)
+static void origins_print(const void *object, const struct config_option *option, struct buf *out)
 {
     (void)option;
+    const struct config *config = object;
     for (size_t i = 0; i < config->ws_origins.count; i++) {
         buf_put_text(out, i == 0 ? "[" : ", ");
         buf_put_json(out, str_from(config->ws_origins.item[i]));
@@ -336,10 +369,81 @@ static void origins_print(const struct config *config, const struct config_optio
     buf_put_char(out, ']');
 }
 
-static void origins_clear(struct config *config, const struct config_option *option)
+static void origins_clear(void *object, const struct config_option *option)
 {
     (void)option;
+    struct config *config = object;
     list_free(&config->ws_origins);
 }
 
-const struct config_type config_type_origins = {origins_set, origins_print, origins_clear};
+const struct config_type config_type_origins = {origins_set, origins_print, origins_clear, NULL};
+
+/* ---- Networks -------------------------------------------------------------------------------- */
+
+static void networks_free(struct net_networks *networks)
+{
+    free(networks->item);
+    *networks = (struct net_networks){0};
+}
+
+static int network_add(const struct config_input *in, struct str text,
+                       struct net_networks *networks)
+{
+    char quoted[CONFIG_QUOTE];
+    int index = (int)networks->count;
+    if (net_network_parse(&networks->item[networks->count++], text) == 0)
+        return 0;
+    config_refuse(in, index,
+                  "%s: write an IP address, or a network whose address has only zeros behind its "
+                  "prefix: \"192.0.2.0/24\", \"2001:db8::/32\"",
+                  config_quote(quoted, text));
+    return -EINVAL;
+}
+
+static int networks_set(void *object, const struct config_input *in)
+{
+    if (!is_list_of_strings(in->value, 0, NETWORKS_MAX)) {
+        config_refuse(in, CONFIG_WHOLE,
+                      "must be a list of at most %d strings, e.g. [\"192.0.2.0/24\", \"::1\"]",
+                      NETWORKS_MAX);
+        return -EINVAL;
+    }
+    struct net_networks networks = {0};
+    size_t count = (size_t)cJSON_GetArraySize(in->value);
+    if (count > 0 && !(networks.item = calloc(count, sizeof *networks.item)))
+        return -ENOMEM;
+    int result = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, in->value)
+    {
+        int r = network_add(in, str_from(item->valuestring), &networks);
+        result = r < 0 ? r : result;
+    }
+    if (result < 0) {
+        networks_free(&networks);
+        return result;
+    }
+    struct net_networks *member = config_member(object, in->option);
+    networks_free(member);
+    *member = networks;
+    return 0;
+}
+
+static void networks_print(const void *object, const struct config_option *option, struct buf *out)
+{
+    char text[NET_ADDRESS_TEXT];
+    const struct net_networks *networks = config_member_const(object, option);
+    buf_put_char(out, '[');
+    for (size_t i = 0; i < networks->count; i++)
+        buf_printf(out, "%s\"%.*s\"", i == 0 ? "" : ", ",
+                   STR_ARG(net_network_text(&networks->item[i], text)));
+    buf_put_char(out, ']');
+}
+
+static void networks_clear(void *object, const struct config_option *option)
+{
+    networks_free(config_member(object, option));
+}
+
+const struct config_type config_type_networks = {networks_set, networks_print, networks_clear,
+                                                 NULL};

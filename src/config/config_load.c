@@ -6,225 +6,45 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FILE_MAX_BYTES = 1 << 20, STRING_MAX_BYTES = 1 << 16, HOST_NAME_BYTES = 256 };
+enum { FILE_MAX_MB = 16, FILE_MAX_BYTES = FILE_MAX_MB << 20, HOST_NAME_BYTES = 256 };
 
 struct loader {
     const struct config_source *source;
+    const struct config *running; /* NULL: this is a start */
     struct config *config;
-    struct config_report report;
-    char *folder; /* the file's, with a slash at its end; NULL: the working directory */
-    /* Of the layer that is being read: */
-    enum config_origin origin;
-    /* For each option, in the order of the table: */
-    struct config_place place[CONFIG_OPTIONS_MAX];
-    bool is_wrong[CONFIG_OPTIONS_MAX];
-    bool is_guess; /* the file could not be read: nobody knows what was meant */
-    int error;     /* -ENOMEM */
+    struct config_reader reader;
+    struct config_setting setting[CONFIG_OPTIONS_MAX];
+    struct config_scope scope; /* the whole of `config` */
+    cJSON *trees;              /* an array of all that was read: settings point into them */
+    bool is_guess;             /* the file could not be read: nobody knows what was meant */
+    bool is_kept[CONFIG_OPTIONS_MAX];
 };
-
-/* ---- One value ------------------------------------------------------------------------------- */
-
-static bool has_variable(const cJSON *value)
-{
-    return cJSON_IsString(value) && strstr(value->valuestring, "${");
-}
-
-static int expand_string(const struct config_input *in, int item, cJSON *value, struct buf *text)
-{
-    char why[CONFIG_QUOTE];
-    if (config_expand(str_from(value->valuestring), text, why) < 0) {
-        config_refuse(in, item, "%s", why);
-        return -EINVAL;
-    }
-    buf_put_char(text, 0);
-    if (text->error == -ENOSPC) {
-        config_refuse(in, item, "is longer than %d bytes with its variables", STRING_MAX_BYTES);
-        return -EINVAL;
-    }
-    return text->error || !cJSON_SetValuestring(value, text->data) ? -ENOMEM : 0;
-}
-
-/* Replaces ${…} in the value, which is number `item` of its list. */
-static int expand_item(const struct config_input *in, int item, cJSON *value)
-{
-    struct buf text;
-    if (!has_variable(value))
-        return 0;
-    buf_init_heap(&text, STRING_MAX_BYTES);
-    int r = expand_string(in, item, value, &text);
-    buf_fini(&text);
-    return r;
-}
-
-/* In the value itself and in its items, all of them even when one is wrong. */
-static int expand(struct config_input *in, cJSON *value)
-{
-    in->was_replaced = has_variable(value);
-    int result = expand_item(in, CONFIG_WHOLE, value);
-    int index = 0;
-    cJSON *item;
-    cJSON_ArrayForEach(item, value)
-    {
-        int r = expand_item(in, index++, item);
-        result = r < 0 ? r : result;
-    }
-    return result;
-}
-
-static int set_option(struct loader *l, struct config_input *in, cJSON *value)
-{
-    const struct config_option *option = in->option;
-    if (cJSON_IsNull(value) && !option->fallback) {
-        option->type->clear(l->config, option);
-        return 0;
-    }
-    int r = expand(in, value);
-    return r < 0 ? r : option->type->set(l->config, in);
-}
-
-static struct json_position locate(const struct loader *l, const struct config_path *path,
-                                   bool of_value)
-{
-    return json_text_locate(l->report.text, path->name, path->depth, of_value);
-}
-
-static void take_option(struct loader *l, const struct config_option *option,
-                        const struct config_path *path, cJSON *value)
-{
-    size_t index = config_option_index(option);
-    l->place[index] = (struct config_place){.origin = l->origin};
-    if (l->origin == CONFIG_FROM_FILE)
-        l->place[index].at = locate(l, path, true);
-    struct config_input in = {
-        .option = option,
-        .value = value,
-        .folder = l->folder,
-        .report = &l->report,
-        .origin = l->origin,
-        .path = path,
-    };
-    int r = set_option(l, &in, value);
-    l->is_wrong[index] = r < 0;
-    if (r == -ENOMEM)
-        l->error = r;
-}
-
-/* ---- Members of objects ---------------------------------------------------------------------- */
-
-static struct config_place place_of_member(const struct loader *l, const struct config_path *path,
-                                           bool of_value)
-{
-    struct config_place place = {.origin = l->origin};
-    if (l->origin == CONFIG_FROM_FILE)
-        place.at = locate(l, path, of_value);
-    return place;
-}
-
-static void complain_unknown(struct loader *l, struct str key, const struct config_path *path)
-{
-    char near_text[CONFIG_KEY];
-    struct config_place place = place_of_member(l, path, false);
-    const char *near = config_suggest(key, near_text);
-    if (near)
-        config_complain(&l->report, &place, key, "unknown key, did you mean \"%s\"?", near);
-    else
-        config_complain(&l->report, &place, key, "unknown key; aorta --help lists those there are");
-}
-
-/* {"tls.cert": …} where {"tls": {"cert": …}} is meant. */
-static void complain_flat(struct loader *l, struct str key, const struct config_path *path)
-{
-    struct config_place place = place_of_member(l, path, false);
-    size_t dot = str_find(key, '.');
-    config_complain(&l->report, &place, key,
-                    "in a file this is written {\"%.*s\": {\"%.*s\": ...}}",
-                    STR_ARG(str_slice(key, 0, dot)), STR_ARG(str_slice(key, dot + 1, key.len)));
-}
-
-static void take_group(struct loader *l, struct str key, const struct config_path *path,
-                       cJSON *value);
-
-static void take_member(struct loader *l, struct str key, const struct config_path *path,
-                        cJSON *value)
-{
-    const struct config_option *option = config_option_find(key);
-    if (option)
-        take_option(l, option, path, value);
-    else if (config_is_group(key))
-        take_group(l, key, path, value);
-    else
-        complain_unknown(l, key, path);
-}
-
-/* `prefix` is the object's own key, empty at the root. */
-static void take_object(struct loader *l, struct str prefix, const struct config_path *path,
-                        cJSON *object)
-{
-    cJSON *member;
-    cJSON_ArrayForEach(member, object)
-    {
-        char text[CONFIG_KEY];
-        snprintf(text, sizeof text, "%.*s%s%s", STR_ARG(prefix), prefix.len ? "." : "",
-                 member->string);
-        struct str key = str_from(text);
-        struct config_path inner = *path;
-        inner.name[inner.depth++] = member->string;
-        if (strchr(member->string, '.') && config_option_find(key))
-            complain_flat(l, key, &inner);
-        else
-            take_member(l, key, &inner, member);
-    }
-}
-
-/* Groups stand at the root only, so that this ends. */
-static void take_group(struct loader *l, struct str key, const struct config_path *path,
-                       cJSON *value)
-{
-    if (cJSON_IsObject(value)) {
-        take_object(l, key, path, value);
-        return;
-    }
-    struct config_place place = place_of_member(l, path, true);
-    config_complain(&l->report, &place, key, "must be an object, such as {\"%.*s\": {...}}",
-                    STR_ARG(key));
-}
 
 /* ---- Layers ---------------------------------------------------------------------------------- */
 
-static const char *default_of(const struct config_option *option, bool demo)
+/* Takes `root`. */
+static bool keep_tree(struct loader *l, cJSON *root)
 {
-    return demo && option->fallback_demo ? option->fallback_demo : option->fallback;
-}
-
-static void load_defaults(struct loader *l)
-{
-    struct json_position ignored_where;
-    const char *ignored_what;
-    l->origin = CONFIG_FROM_DEFAULT;
-    for (size_t i = 0; i < config_option_count; i++) {
-        const char *text = default_of(&config_options[i], l->source->demo);
-        if (!text)
-            continue;
-        cJSON *value = json_text_parse(str_from(text), &ignored_where, &ignored_what);
-        if (value)
-            take_option(l, &config_options[i], &(struct config_path){0}, value);
-        else
-            l->error = -ENOMEM;
-        cJSON_Delete(value);
-    }
+    if (root && cJSON_AddItemToArray(l->trees, root))
+        return true;
+    cJSON_Delete(root);
+    l->reader.error = -ENOMEM;
+    return false;
 }
 
 static void complain_file(struct loader *l, const char *what)
 {
-    buf_printf(l->report.errors, "aorta: %s: %s\n", l->report.file, what);
-    l->report.count++;
+    struct config_report *report = &l->reader.report;
+    buf_printf(report->errors, "aorta: %s: %s\n", report->file, what);
+    report->count++;
     l->is_guess = true;
 }
 
 static void complain_syntax(struct loader *l, struct json_position at, const char *what)
 {
-    buf_printf(l->report.errors, "aorta: %s:%u:%u: %s\n", l->report.file, at.line, at.column, what);
-    l->report.count++;
+    struct config_report *report = &l->reader.report;
+    buf_printf(report->errors, "aorta: %s:%u:%u: %s\n", report->file, at.line, at.column, what);
+    report->count++;
     l->is_guess = true;
 }
 
@@ -232,19 +52,19 @@ static void load_file_text(struct loader *l)
 {
     struct json_position where;
     const char *what;
-    cJSON *root = json_text_parse(l->report.text, &where, &what);
+    struct str text = l->reader.report.text;
+    cJSON *root = json_text_parse(text, &where, &what);
     if (!root) {
         complain_syntax(l, where, what);
         return;
     }
-    struct config_path path = {.depth = 0};
-    l->origin = CONFIG_FROM_FILE;
+    if (!keep_tree(l, root))
+        return;
     if (cJSON_IsObject(root))
-        take_object(l, STR(""), &path, root);
+        config_read_object(&l->reader, &l->scope, &l->scope.path, root);
     else
-        complain_syntax(l, locate(l, &path, true),
+        complain_syntax(l, json_text_locate(text, NULL, 0, true),
                         "the configuration must be a JSON object, {...}");
-    cJSON_Delete(root);
 }
 
 static int keep_folder(struct loader *l)
@@ -252,19 +72,20 @@ static int keep_folder(struct loader *l)
     const char *slash = strrchr(l->source->file, '/');
     if (!slash)
         return 0;
-    l->folder = strndup(l->source->file, (size_t)(slash - l->source->file) + 1);
-    return l->folder ? 0 : -ENOMEM;
+    l->reader.folder = strndup(l->source->file, (size_t)(slash - l->source->file) + 1);
+    return l->reader.folder ? 0 : -ENOMEM;
 }
 
 static void load_file(struct loader *l)
 {
-    int r = json_text_read_file(l->source->file, FILE_MAX_BYTES, &l->report.text);
+    char too_large[64];
+    snprintf(too_large, sizeof too_large, "is larger than %d MiB", FILE_MAX_MB);
+    l->reader.origin = CONFIG_FROM_FILE;
+    int r = json_text_read_file(l->source->file, FILE_MAX_BYTES, &l->reader.report.text);
     if (r == -ENOMEM)
-        l->error = r;
-    else if (r == -EFBIG)
-        complain_file(l, "is larger than 1 MiB");
+        l->reader.error = r;
     else if (r < 0)
-        complain_file(l, strerror(-r));
+        complain_file(l, r == -EFBIG ? too_large : strerror(-r));
     else
         load_file_text(l);
 }
@@ -278,29 +99,70 @@ static cJSON *override_value(const char *text)
     return value ? value : cJSON_CreateString(text);
 }
 
+static void take_override(struct loader *l, const struct config_path *path, const char *text)
+{
+    cJSON *value = override_value(text);
+    if (keep_tree(l, value))
+        config_read_member(&l->reader, &l->scope, path, value);
+}
+
 static void load_override(struct loader *l, const char *argument)
 {
-    const struct config_path nowhere = {.depth = 0};
     const char *equals = strchr(argument, '=');
-    struct str key = {argument, equals ? (size_t)(equals - argument) : strlen(argument)};
-    if (!equals) {
-        struct config_place place = place_of_member(l, &nowhere, false);
-        config_complain(&l->report, &place, key, "a value is missing: write -D KEY=VALUE");
-        return;
-    }
-    cJSON *value = override_value(equals + 1);
-    if (value)
-        take_member(l, key, &nowhere, value);
+    char *key = strndup(argument, equals ? (size_t)(equals - argument) : strlen(argument));
+    struct config_path path = {.name = {key}, .depth = 1};
+    if (!key)
+        l->reader.error = -ENOMEM;
+    else if (equals)
+        take_override(l, &path, equals + 1);
     else
-        l->error = -ENOMEM;
-    cJSON_Delete(value);
+        config_complain(&l->reader.report, CONFIG_FROM_OVERRIDE, &path, CONFIG_AT_KEY,
+                        "a value is missing: write -D KEY=VALUE");
+    free(key);
 }
 
 static void load_overrides(struct loader *l)
 {
-    l->origin = CONFIG_FROM_OVERRIDE;
+    l->reader.origin = CONFIG_FROM_OVERRIDE;
     for (size_t i = 0; i < l->source->override_count; i++)
         load_override(l, l->source->override[i]);
+}
+
+/* ---- What a reload leaves as it is -------------------------------------------------------------
+ */
+
+static bool is_untouched(const struct loader *l, const char *key)
+{
+    return config_setting_of(&l->scope, key)->origin == CONFIG_FROM_DEFAULT;
+}
+
+static void keep_option(struct loader *l, size_t index)
+{
+    bool is_other = false;
+    const struct config_option *option = &config_options.option[index];
+    if (option->type->keep(l->config, l->running, option, &is_other) < 0)
+        l->reader.error = -ENOMEM;
+    /* the host's name and its CPUs may change: nobody's wish */
+    bool is_wish = !option->is_found_out || !is_untouched(l, option->key);
+    l->is_kept[index] = is_other && is_wish;
+}
+
+static void keep_running(struct loader *l)
+{
+    for (size_t i = 0; i < config_options.count; i++)
+        if (config_options.option[i].is_start_only)
+            keep_option(l, i);
+}
+
+static void put_kept(const struct loader *l, struct buf *out)
+{
+    const char *separator = "";
+    for (size_t i = 0; i < config_options.count; i++) {
+        if (!l->is_kept[i])
+            continue;
+        buf_printf(out, "%s%s", separator, config_options.option[i].key);
+        separator = ", ";
+    }
 }
 
 /* ---- What is found out rather than written -----------------------------------------------------
@@ -309,7 +171,7 @@ static void load_overrides(struct loader *l)
 static uint32_t count_cpus(void)
 {
     cpu_set_t set;
-    const struct config_option *workers = config_option_find(STR("workers"));
+    const struct config_option *workers = config_option_find(&config_options, STR("workers"));
     bool is_known = sched_getaffinity(0, sizeof set, &set) == 0; /* -EINVAL above 1024 CPUs */
     long count = is_known ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
     if (count < (long)workers->min)
@@ -326,17 +188,11 @@ static char *make_node_name(void)
     return asprintf(&name, "%s-%ld", host, (long)getpid()) < 0 ? NULL : name;
 }
 
-static bool is_untouched(const struct loader *l, struct str key)
-{
-    size_t index = config_option_index(config_option_find(key));
-    return l->place[index].origin == CONFIG_FROM_DEFAULT;
-}
-
 /* A default that nobody set gives way to the bounds that somebody did. */
 static void fit_default_expires(struct loader *l)
 {
     struct config *c = l->config;
-    if (!is_untouched(l, STR("registrar.defaultExpires")) || c->min_expires_s > c->max_expires_s)
+    if (!is_untouched(l, "registrar.defaultExpires") || c->min_expires_s > c->max_expires_s)
         return;
     if (c->default_expires_s < c->min_expires_s)
         c->default_expires_s = c->min_expires_s;
@@ -344,51 +200,89 @@ static void fit_default_expires(struct loader *l)
         c->default_expires_s = c->max_expires_s;
 }
 
+/* Likewise to the one contact that jambonz reads. */
+static void fit_max_contacts(struct loader *l)
+{
+    if (l->config->redis_layout == REDIS_LAYOUT_JAMBONZ && is_untouched(l, "registrar.maxContacts"))
+        l->config->max_contacts = 1;
+}
+
 static void complete(struct loader *l)
 {
     struct config *c = l->config;
     fit_default_expires(l);
-    c->www_is_default = is_untouched(l, STR("http.www"));
+    fit_max_contacts(l);
+    c->www_is_default = l->running ? l->running->www_is_default : is_untouched(l, "http.www");
     if (c->workers == 0)
         c->workers = count_cpus();
     if (!c->node && !(c->node = make_node_name()))
-        l->error = -ENOMEM;
+        l->reader.error = -ENOMEM;
 }
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
 static void load_layers(struct loader *l)
 {
-    load_defaults(l);
+    config_read_defaults(&l->reader, &l->scope);
     if (l->source->file)
         load_file(l);
     load_overrides(l);
+    if (l->running)
+        keep_running(l);
     complete(l);
-    if (!l->is_guess)
-        config_check(l->config, l->place, l->is_wrong, &l->report);
+    if (!l->is_guess && !l->reader.error)
+        config_check(&l->scope, &l->reader.report);
+}
+
+static int load(struct loader *l, struct config **out)
+{
+    l->config = calloc(1, sizeof *l->config);
+    l->trees = cJSON_CreateArray();
+    if (!l->config || !l->trees || (l->source->file && keep_folder(l) < 0))
+        return -ENOMEM;
+    l->config->demo = l->source->demo;
+    l->scope = (struct config_scope){&config_options, l->config, l->setting, {.depth = 0}};
+    load_layers(l);
+    if (l->reader.error || l->reader.report.count)
+        return l->reader.error ? l->reader.error : -EINVAL;
+    *out = l->config;
+    l->config = NULL;
+    return 0;
+}
+
+static void fini(struct loader *l)
+{
+    config_free(l->config);
+    cJSON_Delete(l->trees);
+    free(l->reader.folder);
+    free((char *)l->reader.report.text.ptr);
+}
+
+static struct loader loader_of(const struct config_source *source, struct buf *errors)
+{
+    return (struct loader){
+        .source = source,
+        .reader = {.report = {.file = source->file, .errors = errors}, .is_demo = source->demo},
+    };
 }
 
 int config_load(const struct config_source *source, struct config **out, struct buf *errors)
 {
-    struct loader l = {
-        .source = source,
-        .config = calloc(1, sizeof *l.config),
-        .report = {.file = source->file, .errors = errors},
-    };
-    int r = -ENOMEM;
-    if (!l.config || (source->file && keep_folder(&l) < 0))
-        goto fail;
-    l.config->demo = source->demo;
-    load_layers(&l);
-    r = l.error ? l.error : l.report.count ? -EINVAL : 0;
-    if (r < 0)
-        goto fail;
-    *out = l.config;
-    l.config = NULL;
-fail:
-    config_free(l.config);
-    free(l.folder);
-    free((char *)l.report.text.ptr);
+    struct loader l = loader_of(source, errors);
+    int r = load(&l, out);
+    fini(&l);
+    return r;
+}
+
+int config_reload(const struct config_source *source, const struct config *running,
+                  struct config **out, struct buf *errors, struct buf *kept)
+{
+    struct loader l = loader_of(source, errors);
+    l.running = running;
+    int r = load(&l, out);
+    if (r == 0)
+        put_kept(&l, kept);
+    fini(&l);
     return r;
 }
 
@@ -396,8 +290,6 @@ void config_free(struct config *config)
 {
     if (!config)
         return;
-    for (size_t i = 0; i < config_option_count; i++)
-        if (config_options[i].type->clear)
-            config_options[i].type->clear(config, &config_options[i]);
+    config_clear(&config_options, config);
     free(config);
 }

@@ -3,43 +3,81 @@
 
 /* ---- --print-config -------------------------------------------------------------------------- */
 
-static struct str group_of(struct str key)
+static void put_line(unsigned level, struct buf *out)
 {
-    size_t dot = str_find(key, '.');
-    return dot < key.len ? str_slice(key, 0, dot) : STR("");
+    enum { INDENT = 2 };
+    buf_printf(out, "\n%*s", INDENT * (int)level, "");
 }
 
-/* From the members of one object to those of the next: closes `from`, opens `to`. */
-static void change_group(struct str from, struct str to, bool is_first, struct buf *out)
+static size_t count_names(struct str key)
 {
-    if (from.len && !str_eq(from, to))
-        buf_put_text(out, "\n  }");
-    buf_put_text(out, is_first ? "\n" : ",\n");
-    if (to.len && !str_eq(from, to))
-        buf_printf(out, "  \"%.*s\": {\n", STR_ARG(to));
+    size_t count = key.len > 0;
+    for (size_t i = 0; i < key.len; i++)
+        count += key.ptr[i] == '.';
+    return count;
+}
+
+/* The first `count` names of a group with more than that. */
+static struct str first_names(struct str group, size_t count)
+{
+    while (count_names(group) > count)
+        group = config_key_group(group);
+    return group;
+}
+
+static size_t count_common_names(struct str a, struct str b)
+{
+    size_t count = count_names(a);
+    while (!str_eq(first_names(a, count), first_names(b, count)))
+        count--;
+    return count;
+}
+
+/* From the members of one group to those of the next: closes what is left, opens what is entered.
+ */
+static void change_group(struct str from, struct str to, unsigned level, bool is_first,
+                         struct buf *out)
+{
+    size_t common = count_common_names(from, to);
+    for (size_t n = count_names(from); n > common; n--) {
+        put_line(level + (unsigned)n, out);
+        buf_put_char(out, '}');
+    }
+    buf_put_text(out, is_first ? "" : ",");
+    for (size_t n = common + 1; n <= count_names(to); n++) {
+        put_line(level + (unsigned)n, out);
+        buf_printf(out, "\"%.*s\": {", STR_ARG(config_key_last(first_names(to, n))));
+    }
+}
+
+void config_print_object(const struct config_table *table, const void *object, unsigned level,
+                         struct buf *out)
+{
+    struct str group = STR("");
+    buf_put_char(out, '{');
+    for (size_t i = 0; i < table->count; i++) {
+        const struct config_option *option = &table->option[i];
+        struct str key = str_from(option->key), next = config_key_group(key);
+        change_group(group, next, level, i == 0, out);
+        put_line(level + 1 + (unsigned)count_names(next), out);
+        buf_printf(out, "\"%.*s\": ", STR_ARG(config_key_last(key)));
+        option->type->print(object, option, out);
+        group = next;
+    }
+    change_group(group, STR(""), level, true, out);
+    put_line(level, out);
+    buf_put_char(out, '}');
 }
 
 void config_print(const struct config *config, struct buf *out)
 {
-    struct str group = STR("");
-    bool is_first = true; /* in its object */
-    buf_put_char(out, '{');
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct config_option *option = &config_options[i];
-        struct str key = str_from(option->key), next = group_of(key);
-        change_group(group, next, is_first, out);
-        struct str name = str_slice(key, next.len ? next.len + 1 : 0, key.len);
-        buf_printf(out, "%s\"%.*s\": ", next.len ? "    " : "  ", STR_ARG(name));
-        option->type->print(config, option, out);
-        group = next;
-        is_first = false;
-    }
-    buf_put_text(out, group.len ? "\n  }\n}\n" : "\n}\n");
+    config_print_object(&config_options, config, 0, out);
+    buf_put_char(out, '\n');
 }
 
 /* ---- --help ---------------------------------------------------------------------------------- */
 
-enum { COLUMNS = 100, MARGIN = 2, KEY_WIDTH = 26, FALLBACK_WIDTH = 26 };
+enum { COLUMNS = 100, MARGIN = 2, KEY_WIDTH = 31, FALLBACK_WIDTH = 25 };
 enum { HELP_WIDTH = COLUMNS - MARGIN - KEY_WIDTH - FALLBACK_WIDTH };
 
 static void put_fallback(const struct config_option *option, const char *none, struct buf *out)
@@ -93,33 +131,57 @@ static void put_row(struct str key, struct str fallback, struct str meaning, str
     }
 }
 
+typedef void put_option_fn(const char *prefix, const struct config_option *option, struct buf *out);
+
+/* A realm's options that are not known from the configuration itself stand behind "realms". */
+static void put_options(put_option_fn *put_option, struct buf *out)
+{
+    for (size_t i = 0; i < config_options.count; i++) {
+        const struct config_option *option = &config_options.option[i];
+        put_option("", option, out);
+        if (option->type != &config_type_realms)
+            continue;
+        for (size_t j = 0; j < config_realm_options.count; j++) {
+            const struct config_option *inner = &config_realm_options.option[j];
+            if (!config_option_find(&config_options, str_from(inner->key)))
+                put_option("realms.DOMAIN.", inner, out);
+        }
+    }
+}
+
+static void put_help(const char *prefix, const struct config_option *option, struct buf *out)
+{
+    char key_text[CONFIG_KEY], fallback_text[CONFIG_QUOTE], meaning_text[2 * CONFIG_QUOTE];
+    struct buf key, fallback, meaning;
+    buf_init_fixed(&key, key_text, sizeof key_text);
+    buf_init_fixed(&fallback, fallback_text, sizeof fallback_text);
+    buf_init_fixed(&meaning, meaning_text, sizeof meaning_text);
+    buf_printf(&key, "%s%s", prefix, option->key);
+    put_fallback(option, "none", &fallback);
+    put_meaning(option, &meaning);
+    put_row(buf_str(&key), buf_str(&fallback), buf_str(&meaning), out);
+}
+
 void config_print_help(struct buf *out)
 {
     put_row(STR("key"), STR("default"), STR("meaning"), out);
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct config_option *option = &config_options[i];
-        char fallback_text[CONFIG_QUOTE], meaning_text[2 * CONFIG_QUOTE];
-        struct buf fallback, meaning;
-        buf_init_fixed(&fallback, fallback_text, sizeof fallback_text);
-        buf_init_fixed(&meaning, meaning_text, sizeof meaning_text);
-        put_fallback(option, "none", &fallback);
-        put_meaning(option, &meaning);
-        put_row(str_from(option->key), buf_str(&fallback), buf_str(&meaning), out);
-    }
+    put_options(put_help, out);
 }
 
 /* ---- README ---------------------------------------------------------------------------------- */
 
+static void put_markdown(const char *prefix, const struct config_option *option, struct buf *out)
+{
+    const char *mark = option->fallback ? "`" : "";
+    buf_printf(out, "| `%s%s` | %s", prefix, option->key, mark);
+    put_fallback(option, "none", out);
+    buf_printf(out, "%s | ", mark);
+    put_meaning(option, out);
+    buf_put_text(out, " |\n");
+}
+
 void config_print_markdown(struct buf *out)
 {
     buf_put_text(out, "| key | default | meaning |\n| --- | --- | --- |\n");
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct config_option *option = &config_options[i];
-        const char *mark = option->fallback ? "`" : "";
-        buf_printf(out, "| `%s` | %s", option->key, mark);
-        put_fallback(option, "none", out);
-        buf_printf(out, "%s | ", mark);
-        put_meaning(option, out);
-        buf_put_text(out, " |\n");
-    }
+    put_options(put_markdown, out);
 }

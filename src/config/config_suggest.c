@@ -42,25 +42,19 @@ static unsigned edit_distance(struct str a, struct str b)
     return row[a.len % 3][b.len];
 }
 
-static struct str last_name(struct str key)
-{
-    size_t dot = str_find(key, '.');
-    return dot < key.len ? last_name(str_slice(key, dot + 1, key.len)) : key;
-}
-
 /* One slip in three letters still looks like a slip. */
 static unsigned allowed_slips(struct str key)
 {
-    size_t letters = last_name(key).len;
+    size_t letters = config_key_last(key).len;
     return letters < 6 ? 1 : letters < 9 ? 2 : 3;
 }
 
 /* The right name in the wrong group, or in none. */
-static struct str find_misplaced(struct str key)
+static struct str find_misplaced(const struct config_table *table, struct str key)
 {
-    for (size_t i = 0; i < config_option_count; i++) {
-        struct str name = str_from(config_options[i].key);
-        if (str_eq_nocase(last_name(name), last_name(key)))
+    for (size_t i = 0; i < table->count; i++) {
+        struct str name = str_from(table->option[i].key);
+        if (str_eq_nocase(config_key_last(name), config_key_last(key)))
             return name;
     }
     return STR_NONE;
@@ -81,26 +75,26 @@ static void consider(struct search *search, struct str name)
     }
 }
 
-static struct str find_misspelt(struct str key)
+static struct str find_misspelt(const struct config_table *table, struct str key)
 {
     struct search search = {key, STR_NONE, allowed_slips(key) + 1};
-    for (size_t i = 0; i < config_option_count; i++) {
-        struct str name = str_from(config_options[i].key);
-        size_t dot = str_find(name, '.');
-        if (dot < name.len)
-            consider(&search, str_slice(name, 0, dot));
+    for (size_t i = 0; i < table->count; i++) {
+        struct str name = str_from(table->option[i].key);
+        for (size_t end = 0; end < name.len; end++)
+            if (name.ptr[end] == '.')
+                consider(&search, str_slice(name, 0, end)); /* a group */
         consider(&search, name);
     }
     return search.best;
 }
 
-const char *config_suggest(struct str key, char text[CONFIG_KEY])
+const char *config_suggest(const struct config_table *table, struct str key, char text[CONFIG_KEY])
 {
     if (key.len > KEY_LETTERS)
         return NULL;
-    struct str name = find_misplaced(key);
+    struct str name = find_misplaced(table, key);
     if (!name.ptr)
-        name = find_misspelt(key);
+        name = find_misspelt(table, key);
     if (!name.ptr)
         return NULL;
     snprintf(text, CONFIG_KEY, "%.*s", STR_ARG(name));

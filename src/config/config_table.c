@@ -4,16 +4,20 @@
 #include <stddef.h>
 
 #define MEMBER(name) offsetof(struct config, name)
+#define REALM_MEMBER(name) offsetof(struct config_realm, name)
 #define ALL_TRANSPORTS ((1u << TRANSPORT_KINDS) - 1)
 #define STREAM_TRANSPORTS (ALL_TRANSPORTS & ~(1u << TRANSPORT_UDP))
 
-enum { DAY_S = 86400, WEEK_S = 7 * DAY_S };
+enum { DAY_S = 86400, WEEK_S = 7 * DAY_S, TEXT_BYTES = 255, PREFIX_BYTES = 64 };
 
 static const char *const algorithm_names[] = {
     [DIGEST_MD5] = "MD5", [DIGEST_SHA_256] = "SHA-256", [DIGEST_SHA_512_256] = "SHA-512-256", NULL};
 static const char *const overflow_names[] = {
     [OVERFLOW_REPLACE_OLDEST] = "replaceOldest", [OVERFLOW_REJECT] = "reject", NULL};
-static const char *const store_names[] = {[STORE_KIND_MEMORY] = "memory", NULL};
+static const char *const store_names[] = {
+    [STORE_KIND_MEMORY] = "memory", [STORE_KIND_REDIS] = "redis", NULL};
+static const char *const layout_names[] = {
+    [REDIS_LAYOUT_HASH] = "hash", [REDIS_LAYOUT_JAMBONZ] = "jambonz", NULL};
 static const char *const level_names[] = {
     [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn",   [LOG_LEVEL_INFO] = "info",
     [LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_TRACE] = "trace", NULL};
@@ -22,20 +26,51 @@ static const char *const format_names[] = {
 
 /* Options of one group stand together: --print-config opens each group once. */
 /* clang-format off */
-const struct config_option config_options[] = {
+
+/* The server that decides, for all realms or for one: struct `owner` has it in its `callback`. */
+#define CALLBACK_OPTIONS(owner)                                                                    \
+    {.key = "authCallback.uri", .other_key = "authCallback.url", .type = &config_type_url,         \
+     .offset = offsetof(owner, callback.uri),                                                      \
+     .help = "http:// or https:// URL of the server that is asked who may register; a user whom "  \
+             "the users file has is decided by the file, all others by this server; "              \
+             "authCallback.url is the same"},                                                      \
+    {.key = "authCallback.auth.username", .type = &config_type_user_name,                          \
+     .offset = offsetof(owner, callback.username), .min = 1, .max = TEXT_BYTES,                    \
+     .help = "with the password: Basic authentication at that server"},                            \
+    {.key = "authCallback.auth.password", .type = &config_type_text,                               \
+     .offset = offsetof(owner, callback.password), .max = TEXT_BYTES, .is_secret = true,           \
+     .help = "best written as ${NAME}, from the environment"},                                     \
+    {.key = "authCallback.timeoutMs", .type = &config_type_count,                                  \
+     .offset = offsetof(owner, callback.timeout_ms),                                               \
+     .min = 50, .max = 60000, .unit = "milliseconds", .fallback = "3000",                          \
+     .help = "for a whole request, waiting for a free connection included; then the client gets "  \
+             "503"},                                                                               \
+    {.key = "authCallback.maxConnections", .type = &config_type_count,                             \
+     .offset = offsetof(owner, callback.max_connections),                                          \
+     .min = 1, .max = 1000, .fallback = "64",                                                      \
+     .help = "connections to that server at a time, of all threads together"},                     \
+    {.key = "authCallback.caFile", .type = &config_type_file,                                      \
+     .offset = offsetof(owner, callback.ca_file),                                                  \
+     .help = "PEM file of further CAs that may vouch for that server; the system's always may"}
+
+static const struct config_option options[] = {
     {.key = "listen", .type = &config_type_listeners, .offset = MEMBER(listen),
      .fallback = "[\"udp://127.0.0.1:5060\",\"tcp://127.0.0.1:5060\",\"tls://127.0.0.1:5061\","
                  "\"ws://127.0.0.1:8080\",\"wss://127.0.0.1:8443\"]",
+     .is_start_only = true,
      .help = "where to listen: udp, tcp, tls, ws or wss, an IP address (IPv6 as udp://[::1]:5060) "
              "and a port; port 0 lets the system pick one"},
     {.key = "advertise", .type = &config_type_host_port, .offset = MEMBER(advertise),
      .fallback_remark = "first listener's address",
+     .is_start_only = true,
      .help = "host[:port] by which other nodes and the core reach this node over SIP"},
     {.key = "node", .type = &config_type_word, .offset = MEMBER(node),
      .fallback_remark = "host name and process id",
+     .is_start_only = true, .is_found_out = true,
      .help = "this node's id in a cluster"},
     {.key = "workers", .type = &config_type_count, .offset = MEMBER(workers),
      .min = 1, .max = 64, .fallback_remark = "number of CPUs",
+     .is_start_only = true, .is_found_out = true,
      .help = "threads"},
     {.key = "tls.cert", .type = &config_type_file, .offset = MEMBER(tls_cert),
      .fallback = "\"certs/server.crt\"",
@@ -44,13 +79,20 @@ const struct config_option config_options[] = {
      .fallback = "\"certs/server.key\"",
      .help = "PEM file with the certificate's private key, not encrypted"},
     {.key = "users", .type = &config_type_file, .offset = MEMBER(users),
-     .help = "JSON file of the users and their passwords or digest hashes"},
+     .help = "JSON file of the users and their passwords or digest hashes, for every domain that "
+             "has neither users nor authCallback of its own in realms"},
+    CALLBACK_OPTIONS(struct config),
+    {.key = "realms", .type = &config_type_realms, .offset = MEMBER(realms), .fallback = "{}",
+     .help = "SIP domains, \"*\" for any other, each with users, authCallback (as above, in place "
+             "of those above), maxRegistrations and allowForeignAor: {\"example.com\": {\"users\": "
+             "\"users.json\"}}; when given, other domains are answered with 403"},
     {.key = "auth.algorithms", .type = &config_type_algorithms, .offset = MEMBER(algorithms),
      .names = algorithm_names, .fallback = "[\"MD5\"]",
      .help = "digest challenges, one header line each, in this order; MD5 comes last, since "
              "browsers' SIP libraries read only the last one and only MD5"},
     {.key = "auth.nonceTtl", .type = &config_type_count, .offset = MEMBER(nonce_ttl_s),
      .min = 1, .max = DAY_S, .unit = "seconds", .fallback = "300",
+     .is_start_only = true,
      .help = "age at which a nonce turns stale"},
     {.key = "auth.refreshCache", .type = &config_type_flag, .offset = MEMBER(refresh_cache),
      .fallback = "true",
@@ -59,6 +101,9 @@ const struct config_option config_options[] = {
      .offset = MEMBER(refresh_cache_s),
      .min = 1, .max = WEEK_S, .unit = "seconds", .fallback = "3600",
      .help = "for this long after the last real authentication"},
+    {.key = "auth.exposeMessage", .type = &config_type_flag, .offset = MEMBER(expose_message),
+     .fallback = "false",
+     .help = "sends the callback's msg to the client, in a Warning header"},
     {.key = "registrar.minExpires", .type = &config_type_count, .offset = MEMBER(min_expires_s),
      .min = 1, .max = WEEK_S, .unit = "seconds", .fallback = "60",
      .help = "shortest time that a client may ask for; less is answered with 423"},
@@ -72,10 +117,11 @@ const struct config_option config_options[] = {
              "minExpires and maxExpires"},
     {.key = "registrar.graceSeconds", .type = &config_type_count, .offset = MEMBER(grace_s),
      .min = 0, .max = 3600, .unit = "seconds", .fallback = "10",
+     .is_start_only = true,
      .help = "a binding stays this long past its time, as clients refresh at the last moment"},
     {.key = "registrar.maxContacts", .type = &config_type_count, .offset = MEMBER(max_contacts),
      .min = 1, .max = 1000, .fallback = "10",
-     .help = "bindings of one user; a refresh never counts"},
+     .help = "bindings of one user; a refresh never counts; 1 where redis.layout is jambonz"},
     {.key = "registrar.closeRemoves", .type = &config_type_transports,
      .offset = MEMBER(close_removes),
      .max = STREAM_TRANSPORTS, .fallback = "[\"ws\",\"wss\",\"tcp\",\"tls\"]",
@@ -92,9 +138,40 @@ const struct config_option config_options[] = {
      .help = "transports where it is looked for"},
     {.key = "store", .type = &config_type_choice, .offset = MEMBER(store),
      .names = store_names, .fallback = "\"memory\"",
-     .help = "where bindings are kept"},
+     .is_start_only = true,
+     .help = "where bindings are kept: in this process, or in a Redis that several nodes share"},
+    {.key = "redis.host", .type = &config_type_host, .offset = MEMBER(redis_host),
+     .fallback = "\"127.0.0.1\"",
+     .is_start_only = true,
+     .help = "host name or IP address, without a port"},
+    {.key = "redis.port", .type = &config_type_count, .offset = MEMBER(redis_port),
+     .min = 1, .max = 65535, .fallback = "6379",
+     .is_start_only = true,
+     .help = "its port"},
+    {.key = "redis.db", .type = &config_type_count, .offset = MEMBER(redis_db),
+     .min = 0, .max = 65535, .fallback = "0",
+     .is_start_only = true,
+     .help = "number of the database"},
+    {.key = "redis.username", .type = &config_type_text, .offset = MEMBER(redis_username),
+     .min = 1, .max = TEXT_BYTES,
+     .is_start_only = true,
+     .help = "user of Redis' ACL; without one the password is that of its requirepass"},
+    {.key = "redis.password", .type = &config_type_text, .offset = MEMBER(redis_password),
+     .min = 1, .max = TEXT_BYTES, .is_secret = true,
+     .is_start_only = true,
+     .help = "best written as ${NAME}, from the environment"},
+    {.key = "redis.prefix", .type = &config_type_key_prefix, .offset = MEMBER(redis_prefix),
+     .max = PREFIX_BYTES, .fallback = "\"user:\"",
+     .is_start_only = true,
+     .help = "what the key of each user's bindings starts with"},
+    {.key = "redis.layout", .type = &config_type_choice, .offset = MEMBER(redis_layout),
+     .names = layout_names, .fallback = "\"hash\"",
+     .is_start_only = true,
+     .help = "how bindings are written: jambonz is read by @jambonz/mw-registrar, and holds one "
+             "contact for each user"},
     {.key = "limits.messageBytes", .type = &config_type_count, .offset = MEMBER(message_bytes),
      .min = 1024, .max = 1048576, .unit = "bytes", .fallback = "65536",
+     .is_start_only = true,
      .help = "largest SIP message on any transport"},
     {.key = "limits.connections", .type = &config_type_count, .offset = MEMBER(connections),
      .min = 1, .max = 10000000, .fallback = "200000",
@@ -110,6 +187,12 @@ const struct config_option config_options[] = {
      .min = 0, .max = DAY_S, .unit = "seconds", .fallback = "0",
      .help = "idle time after which a tcp or tls connection without bindings is closed; 0 never "
              "closes one"},
+    {.key = "limits.neverBan", .type = &config_type_networks, .offset = MEMBER(never_ban),
+     .fallback = "[\"127.0.0.0/8\",\"::1\"]",
+     .help = "networks whose addresses are never blocked, as \"192.0.2.0/24\" or one address"},
+    {.key = "trustedProxies", .type = &config_type_networks, .offset = MEMBER(trusted_proxies),
+     .fallback = "[]",
+     .help = "networks whose X-Forwarded-For and Forwarded are believed"},
     {.key = "ws.origins", .type = &config_type_origins, .offset = MEMBER(ws_origins),
      .fallback = "[\"*\"]",
      .help = "pages that may open a WebSocket: https://host, https://*.example.com, or * for any"},
@@ -118,9 +201,11 @@ const struct config_option config_options[] = {
      .help = "pings an idle WebSocket; one silent for two pings is closed; 0 never pings"},
     {.key = "http.www", .type = &config_type_folder, .offset = MEMBER(www),
      .fallback = "\"www\"",
+     .is_start_only = true,
      .help = "folder of the status page; false serves none"},
     {.key = "http.admin", .type = &config_type_admin, .offset = MEMBER(admin),
      .fallback = "\"http://127.0.0.1:8081\"",
+     .is_start_only = true,
      .help = "listener of metrics and the admin API; false for none"},
     {.key = "http.adminToken", .type = &config_type_word, .offset = MEMBER(admin_token),
      .is_secret = true,
@@ -136,34 +221,82 @@ const struct config_option config_options[] = {
      .names = format_names, .fallback = "\"text\"",
      .help = "one line an event, for people or for machines"},
 };
+
+/* What may stand in a realm. */
+static const struct config_option realm_options[] = {
+    {.key = "users", .type = &config_type_file, .offset = REALM_MEMBER(users),
+     .help = "JSON file of this domain's users"},
+    CALLBACK_OPTIONS(struct config_realm),
+    {.key = "maxRegistrations", .type = &config_type_count,
+     .offset = REALM_MEMBER(max_registrations),
+     .min = 0, .max = 100000000, .fallback = "0",
+     .help = "bindings of all users of the domain together; 0 sets no limit"},
+    {.key = "allowForeignAor", .type = &config_type_flag, .offset = REALM_MEMBER(allow_foreign_aor),
+     .fallback = "false",
+     .help = "lets the callback decide whether one user may register another's address"},
+};
 /* clang-format on */
 
-const size_t config_option_count = sizeof config_options / sizeof *config_options;
-_Static_assert(sizeof config_options / sizeof *config_options <= CONFIG_OPTIONS_MAX,
-               "config_load() keeps an array entry for each option");
+_Static_assert(sizeof options / sizeof *options <= CONFIG_OPTIONS_MAX, "room for settings");
+_Static_assert(sizeof realm_options / sizeof *realm_options <= CONFIG_OPTIONS_MAX, "likewise");
 
-const struct config_option *config_option_find(struct str key)
+const struct config_table config_options = {options, sizeof options / sizeof *options};
+const struct config_table config_realm_options = {realm_options,
+                                                  sizeof realm_options / sizeof *realm_options};
+
+/* ---- Looking around in a table -----------------------------------------------------------------
+ */
+
+const struct config_option *config_option_find(const struct config_table *table, struct str key)
 {
-    for (size_t i = 0; i < config_option_count; i++)
-        if (str_eq(str_from(config_options[i].key), key))
-            return &config_options[i];
+    for (size_t i = 0; i < table->count; i++) {
+        const struct config_option *option = &table->option[i];
+        if (str_eq(str_from(option->key), key) ||
+            (option->other_key && str_eq(str_from(option->other_key), key)))
+            return option;
+    }
     return NULL;
 }
 
-size_t config_option_index(const struct config_option *option)
+size_t config_option_index(const struct config_table *table, const struct config_option *option)
 {
-    return (size_t)(option - config_options);
+    return (size_t)(option - table->option);
 }
 
-bool config_is_group(struct str key)
+bool config_option_is_in(const struct config_option *option, struct str group)
 {
-    for (size_t i = 0; i < config_option_count; i++) {
-        struct str name = str_from(config_options[i].key);
-        size_t dot = str_find(name, '.');
-        if (dot < name.len && str_eq(str_slice(name, 0, dot), key))
+    struct str key = str_from(option->key);
+    return key.len > group.len && key.ptr[group.len] == '.' &&
+           str_eq(str_slice(key, 0, group.len), group);
+}
+
+bool config_is_group(const struct config_table *table, struct str key)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (config_option_is_in(&table->option[i], key))
             return true;
-    }
     return false;
+}
+
+struct str config_key_last(struct str key)
+{
+    size_t start = key.len;
+    while (start > 0 && key.ptr[start - 1] != '.')
+        start--;
+    return str_slice(key, start, key.len);
+}
+
+struct str config_key_group(struct str key)
+{
+    size_t last = config_key_last(key).len;
+    return str_slice(key, 0, last < key.len ? key.len - last - 1 : 0);
+}
+
+void config_clear(const struct config_table *table, void *object)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (table->option[i].type->clear)
+            table->option[i].type->clear(object, &table->option[i]);
 }
 
 void config_option_put_range(const struct config_option *option, struct buf *out)

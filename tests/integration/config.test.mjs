@@ -38,7 +38,8 @@ describe('command line', () => {
       assert.equal(code, 0);
       for (const word of ['-c', '-D', '--demo', '--check', '--print-config', 'listen', 'registrar.minExpires', 'ws.pingSeconds', 'drainSeconds'])
         assert.ok(stdout.includes(word), `${word} in:\n${stdout}`);
-      assert.doesNotMatch(stdout, /redis|authCallback/, 'only what works already');
+      for (const word of ['authCallback.auth.password', 'realms.DOMAIN.maxRegistrations', 'redis.host', 'limits.neverBan', 'trustedProxies'])
+        assert.ok(stdout.includes(word), `${word} in:\n${stdout}`);
     }
   });
 
@@ -98,6 +99,117 @@ describe('--check and --print-config', () => {
   });
 });
 
+describe('callback, realms and Redis', () => {
+  /** What --print-config says of `config`, which listens on UDP alone, and of -D arguments. */
+  async function print(t, config, ...overrides) {
+    const file = folderWith(t, { listen: BASE.listen, http: BASE.http, ...config });
+    const args = ['-c', file, ...overrides.flatMap((text) => ['-D', text])];
+    const { code, stdout, stderr } = await runAorta([...args, '--print-config']);
+    assert.equal(code, 0, stderr);
+    return { ...JSON.parse(stdout), text: stdout, file };
+  }
+
+  for (const spelling of ['uri', 'url'])
+    it(`the predecessor's configuration, with ${spelling}`, async (t) => {
+      const old = {
+        redis: { host: '127.0.0.1', port: 6379 },
+        logging: { level: 'info' },
+        authCallback: { [spelling]: 'http://127.0.0.1:4000/auth', auth: { username: 'foo', password: 'hush-hush' } },
+      };
+      const printed = await print(t, old);
+      assert.deepEqual(printed.authCallback, {
+        uri: 'http://127.0.0.1:4000/auth',
+        auth: { username: 'foo', password: '***' },
+        timeoutMs: 3000,
+        maxConnections: 64,
+        caFile: null,
+      });
+      assert.deepEqual(printed.redis, { host: '127.0.0.1', port: 6379, db: 0, username: null, password: null, prefix: 'user:', layout: 'hash' });
+      assert.equal(printed.logging.level, 'info');
+      assert.equal(printed.store, 'memory');
+      assert.doesNotMatch(printed.text, /hush-hush/);
+
+      const { code, stderr } = await runAorta(['-c', folderWith(t, old), '-D', `listen=${JSON.stringify(BASE.listen)}`, '--check']);
+      assert.equal(code, 0, stderr);
+    });
+
+  it('realms, each with what it has and what it has not', async (t) => {
+    const printed = await print(t, {
+      users: 'users.json',
+      realms: {
+        'SIP.Example.com': { users: 'users.json', maxRegistrations: 5000 },
+        'b.example': { authCallback: { uri: 'https://b.example/auth', auth: { username: 'b', password: 'hush-hush' }, timeoutMs: 500 }, allowForeignAor: true },
+        '*': {},
+      },
+    });
+    assert.deepEqual(Object.keys(printed.realms), ['sip.example.com', 'b.example', '*']);
+    const { 'sip.example.com': first, 'b.example': second, '*': others } = printed.realms;
+    assert.equal(first.users, path.join(path.dirname(printed.file), 'users.json'));
+    assert.equal(first.maxRegistrations, 5000);
+    assert.equal(first.allowForeignAor, false);
+    assert.equal(first.authCallback.uri, null);
+    assert.equal(second.users, null);
+    assert.deepEqual(second.authCallback, {
+      uri: 'https://b.example/auth',
+      auth: { username: 'b', password: '***' },
+      timeoutMs: 500,
+      maxConnections: 64,
+      caFile: null,
+    });
+    assert.equal(second.allowForeignAor, true);
+    assert.equal(others.maxRegistrations, 0);
+    assert.doesNotMatch(printed.text, /hush-hush/);
+  });
+
+  it('its own output is a configuration again', async (t) => {
+    const realms = { a: { users: '/u' }, b: { authCallback: { url: 'http://b' } } };
+    const printed = await print(t, { realms, store: 'redis', redis: { layout: 'jambonz' } });
+    const { code, stdout, stderr } = await runAorta(['-c', folderWith(t, printed.text), '--print-config']);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, printed.text);
+  });
+
+  it('-D reaches all of it', async (t) => {
+    const printed = await print(
+      t,
+      { authCallback: { uri: 'http://a' } },
+      'authCallback.auth={"username":"u","password":"hush-hush"}',
+      'authCallback.auth.username=v',
+      'authCallback.timeoutMs=50',
+      'realms={"a.example":{"maxRegistrations":7}}',
+      'redis.layout=jambonz',
+      'limits.neverBan=["192.0.2.0/24","2001:db8::1"]',
+      'trustedProxies=["10.0.0.0/8"]',
+      'auth.exposeMessage=true'
+    );
+    assert.equal(printed.authCallback.timeoutMs, 50);
+    assert.deepEqual(printed.authCallback.auth, { username: 'v', password: '***' });
+    assert.equal(printed.realms['a.example'].maxRegistrations, 7);
+    assert.equal(printed.registrar.maxContacts, 1, 'jambonz has room for one');
+    assert.deepEqual(printed.limits.neverBan, ['192.0.2.0/24', '2001:db8::1']);
+    assert.deepEqual(printed.trustedProxies, ['10.0.0.0/8']);
+    assert.equal(printed.auth.exposeMessage, true);
+    assert.doesNotMatch(printed.text, /hush-hush/);
+  });
+
+  it('a secret from the environment', async (t) => {
+    const config = { ...BASE, store: 'redis', redis: { password: '${REDIS_PASSWORD}' } };
+    const good = await runAorta(['-c', folderWith(t, config), '--print-config'], { env: { REDIS_PASSWORD: 'hush-hush' } });
+    assert.equal(JSON.parse(good.stdout).redis.password, '***');
+    const bad = await runAorta(['-c', folderWith(t, config), '--check'], { env: { REDIS_PASSWORD: undefined } });
+    assert.equal(bad.code, 2);
+    assert.match(bad.stderr, /redis\.password:.*REDIS_PASSWORD/);
+  });
+
+  it('ten thousand realms', async (t) => {
+    const names = Array.from({ length: 10000 }, (_, i) => `customer-${i}.example.com`);
+    const realms = Object.fromEntries(names.map((name, i) => [name, { users: 'users.json', maxRegistrations: i }]));
+    const printed = await print(t, { realms });
+    assert.deepEqual(Object.keys(printed.realms), names);
+    assert.equal(printed.realms['customer-9999.example.com'].maxRegistrations, 9999);
+  });
+});
+
 describe('configuration errors: FILE:LINE:COLUMN: key: what is wrong', () => {
   const rows = [
     // text, expected lines (after the file's name)
@@ -114,8 +226,27 @@ describe('configuration errors: FILE:LINE:COLUMN: key: what is wrong', () => {
     ['{"listen": []}', [/:1:\d+: listen: /]],
     ['{"auth": {"algorithms": ["MD5", "SHA-256"]}}', [/auth\.algorithms.*MD5.*last/i]],
     ['{"auth": {"algorithms": ["SHA-1"]}}', [/auth\.algorithms.*SHA-1/]],
-    ['{"store": "redis"}', [/store: /]],
-    ['{"redis": {"host": "x"}}', [/redis: /]],
+    ['{"store": "disk"}', [/:1:11: store: .*memory or redis/]],
+    ['{"redis": {"host": "x:1"}}', [/:1:20: redis\.host: .*without a port/]],
+    ['{"redis": {"hosts": "x"}}', [/:1:12: redis\.hosts: .*did you mean.*redis\.host/]],
+    ['{"redis": {"prefix": "user:*"}}', [/:1:22: redis\.prefix: /]],
+    ['{"redis": {"layout": "jambonz"}, "registrar": {"maxContacts": 5}}', [/:1:63: registrar\.maxContacts: .*jambonz.*one contact/]],
+    ['{"authCallback": "http://127.0.0.1/"}', [/:1:18: authCallback: must be an object/]],
+    ['{"authCallback": {"uri": "ftp://127.0.0.1/"}}', [/:1:26: authCallback\.uri: .*https?:/]],
+    ['{"authCallback": {"uri": "http://u:hush-hush@127.0.0.1/"}}', [/:1:26: authCallback\.uri: .*authCallback\.auth/]],
+    ['{"authCallback": {"uri": "http://a", "url": "http://a"}}', [/:1:38: authCallback\.url: .*authCallback\.uri/]],
+    ['{"authCallback": {"uri": "http://a", "auth": {"username": "u:v", "password": "p"}}}', [/:1:59: authCallback\.auth\.username: .*colon/]],
+    ['{"authCallback": {"uri": "http://a", "auth": {"username": "u"}}}', [/:1:59: authCallback\.auth\.username: .*password/]],
+    ['{"authCallback": {"uri": "http://a", "auth": {"usernam": "u"}}}', [/:1:47: authCallback\.auth\.usernam: .*did you mean.*username/]],
+    ['{"authCallback": {"timeoutMs": 100}}', [/:1:32: authCallback\.timeoutMs: .*uri/]],
+    ['{"realms": {"Example.com": {"users": "u"}, "example.COM": {"users": "u"}}}', [/:1:44: realms\.example\.COM: .*same domain/]],
+    ['{"realms": {"example.com": {}}}', [/:1:13: realms\.example\.com: nobody could register/]],
+    ['{"realms": {"example.com": "users.json"}}', [/:1:28: realms\.example\.com: must be an object/]],
+    ['{"realms": {"not a domain": {"users": "u"}}}', [/:1:13: "realms\.not a domain": /]],
+    ['{"realms":\n{"example.com":\n{"maxregistration": 1}}}', [/:3:2: realms\.example\.com\.maxregistration: .*did you mean.*maxRegistrations/]],
+    ['{"realms":\n{"example.com":\n{"maxRegistrations": -1}}}', [/:3:22: realms\.example\.com\.maxRegistrations: /]],
+    ['{"limits": {"neverBan": ["127.0.0.1/8"]}}', [/:1:26: limits\.neverBan: .*127\.0\.0\.1\/8/]],
+    ['{"trustedProxies": ["10.0.0.0/8", "proxy"]}', [/:1:35: trustedProxies: .*proxy/]],
     ['{"workers": 1, "workers": 2}', [/:1:16: .*already/]],
     ['{"workers": 1,}', [/:1:14: .*comma/]],
     ['{"workers": 1', [/:1:14: /]],
@@ -133,6 +264,7 @@ describe('configuration errors: FILE:LINE:COLUMN: key: what is wrong', () => {
         const whole = stderr.split('\n').find((l) => line.test(l));
         assert.ok(whole.startsWith(`aorta: ${file}:`), whole);
       }
+      assert.doesNotMatch(stderr, /hush-hush/);
     });
 
   const users = [

@@ -1,5 +1,7 @@
 add_unit_test(config config)
 add_unit_test(config_print config)
+add_unit_test(config_realms config)
+add_unit_test(config_reload config)
 add_unit_test(config_text config)
 add_unit_test(readme config)
 target_compile_definitions(test_readme PRIVATE AORTA_README="${PROJECT_SOURCE_DIR}/README.md")

@@ -1,93 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <aorta/config.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { OVERRIDES = 4, JSON_MAX = 256 };
-
-static char folder[] = "/tmp/aorta-config-XXXXXX";
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *f = fopen(name, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-}
-
-/* Every test runs in a folder of its own, and with these variables. */
-static int enter_folder(void **state)
-{
-    (void)state;
-    setenv("AORTA_TEST_NAME", "edge", 1);
-    setenv("AORTA_TEST_NUMBER", "7", 1);
-    setenv("AORTA_TEST_EMPTY", "", 1);
-    setenv("AORTA_TEST_NESTED", "${AORTA_TEST_NAME}", 1);
-    unsetenv("AORTA_TEST_UNSET");
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("sub", 0700) == 0 ? 0 : -1;
-}
-
-static int leave_folder(void **state)
-{
-    (void)state;
-    unlink("aorta.json");
-    unlink("sub/aorta.json");
-    rmdir("sub");
-    return chdir("/") == 0 ? rmdir(folder) : -1;
-}
-
-struct given {
-    const char *file_text; /* written as aorta.json; NULL: no file at all */
-    const char *override[OVERRIDES];
-    bool demo;
-};
-
-static int load(const struct given *given, const char *file, struct config **out,
-                struct buf *errors)
-{
-    struct config_source source = {.override = given->override, .demo = given->demo};
-    while (source.override_count < OVERRIDES && given->override[source.override_count])
-        source.override_count++;
-    if (given->file_text) {
-        write_file(file, given->file_text);
-        source.file = file;
-    }
-    return config_load(&source, out, errors);
-}
-
-static struct config *load_good(const struct given *given, const char *file)
-{
-    struct buf errors;
-    struct config *config = NULL;
-    buf_init_heap(&errors, 1 << 16);
-    int r = load(given, file, &config, &errors);
-    if (r != 0)
-        fail_msg("%d\n%.*s", r, STR_ARG(buf_str(&errors)));
-    assert_int_equal(errors.len, 0);
-    buf_fini(&errors);
-    return config;
-}
-
-static void assert_refused(const struct given *given, const char *expected)
-{
-    struct buf errors;
-    struct config *config = NULL;
-    buf_init_heap(&errors, 1 << 16);
-    int r = load(given, "aorta.json", &config, &errors);
-    buf_put_char(&errors, 0);
-    if (r != -EINVAL || strcmp(errors.data, expected) != 0)
-        fail_msg("returned %d\n--- said\n%s--- expected\n%s", r, errors.data, expected);
-    assert_null(config);
-    buf_fini(&errors);
-}
+#include "unit/config_given.h"
 
 static void has_the_defaults(void **state)
 {
@@ -117,11 +28,19 @@ static void has_the_defaults(void **state)
     assert_string_equal(c->tls_cert, "certs/server.crt");
     assert_string_equal(c->tls_key, "certs/server.key");
     assert_string_equal(c->users, "u.json");
+    assert_null(c->callback.uri);
+    assert_null(c->callback.username);
+    assert_null(c->callback.password);
+    assert_int_equal(c->callback.timeout_ms, 3000);
+    assert_int_equal(c->callback.max_connections, 64);
+    assert_null(c->callback.ca_file);
+    assert_int_equal(c->realms.count, 0);
     assert_int_equal(c->algorithm_count, 1);
     assert_int_equal(c->algorithms[0], DIGEST_MD5);
     assert_int_equal(c->nonce_ttl_s, 300);
     assert_true(c->refresh_cache);
     assert_int_equal(c->refresh_cache_s, 3600);
+    assert_false(c->expose_message);
     assert_int_equal(c->min_expires_s, 60);
     assert_int_equal(c->max_expires_s, 3600);
     assert_int_equal(c->default_expires_s, 3600);
@@ -133,11 +52,23 @@ static void has_the_defaults(void **state)
     assert_int_equal(c->nat_expires_s, 30);
     assert_int_equal(c->nat_transports, 1u << TRANSPORT_UDP);
     assert_int_equal(c->store, STORE_KIND_MEMORY);
+    assert_string_equal(c->redis_host, "127.0.0.1");
+    assert_int_equal(c->redis_port, 6379);
+    assert_int_equal(c->redis_db, 0);
+    assert_null(c->redis_username);
+    assert_null(c->redis_password);
+    assert_string_equal(c->redis_prefix, "user:");
+    assert_int_equal(c->redis_layout, REDIS_LAYOUT_HASH);
     assert_int_equal(c->message_bytes, 65536);
     assert_int_equal(c->connections, 200000);
     assert_int_equal(c->connections_per_ip, 1000);
     assert_int_equal(c->handshake_s, 5);
     assert_int_equal(c->idle_s, 0);
+    struct net_address own;
+    assert_int_equal(c->never_ban.count, 2);
+    assert_int_equal(net_address_parse(&own, STR("127.1.2.3"), 0), 0);
+    assert_true(net_networks_have(&c->never_ban, &own));
+    assert_int_equal(c->trusted_proxies.count, 0);
     assert_int_equal(c->ws_origins.count, 1);
     assert_string_equal(c->ws_origins.item[0], "*");
     assert_int_equal(c->ws_ping_s, 25);
@@ -151,14 +82,6 @@ static void has_the_defaults(void **state)
     assert_int_equal(c->log_format, LOG_FORMAT_TEXT);
     assert_false(c->demo);
     config_free(c);
-}
-
-/* The JSON in the tables below is written with ' for ". */
-static void to_json(char *out, size_t size, const char *text)
-{
-    snprintf(out, size, "%s", text);
-    for (char *c = strchr(out, '\''); c; c = strchr(c, '\''))
-        *c = '"';
 }
 
 /* What --print-config says of one option is what was understood. */
@@ -199,32 +122,61 @@ static void takes_values(void **state)
         {NULL, {"http.adminToken=s3cret"}, "'adminToken': '***'", "a secret"},
         {NULL, {NULL}, "'drainSeconds': 1", "--demo ends fast"},
         {NULL, {"drainSeconds=9"}, "'drainSeconds': 9", "if not told otherwise"},
+        {NULL, {"authCallback.uri=http://auth/?a=b@c"}, "'uri': 'http://auth/?a=b@c',",
+         "an @ is no user name everywhere"},
+        {"{'authCallback':{'url':'HTTPS://[::1]:8443'}}", {NULL}, "'uri': 'HTTPS://[::1]:8443',",
+         "the second spelling"},
+        {"{'authCallback':{'url':'http://a'}}", {"authCallback.uri=http://b"},
+         "'uri': 'http://b',", "-D wins over the other spelling, too"},
+        {"{'authCallback':{'uri':'http://a'}}", {"authCallback.url=http://b"},
+         "'uri': 'http://b',", "in either direction"},
+        {"{'authCallback':{'uri':'http://a','timeoutMs':50,'auth':{'username':'u',"
+         "'password':'p'}}}",
+         {"authCallback=null"},
+         "'authCallback': {\n    'uri': null,\n    'auth': {\n      'username': null,\n"
+         "      'password': null\n    },\n    'timeoutMs': 3000,", "a whole group to its defaults"},
+        {"{'authCallback':{'uri':'http://a','auth':{'username':'u','password':'p'}}}",
+         {"authCallback.auth={'username':'a b\u00e9','password':': \u00e9'}"},
+         "'auth': {\n      'username': 'a b\u00e9',\n      'password': '***'\n    },",
+         "a group within one, by -D"},
+        {"{'authCallback':{'uri':'http://a','auth':{'username':'u','password':''}}}",
+         {"authCallback.auth.username=v"}, "'username': 'v',\n      'password': '***'\n",
+         "three names by -D; an empty password is one"},
+        {"{'authCallback':{'uri':'http://a','caFile':'a.pem'}}",
+         {"authCallback.maxConnections=1000"},
+         "'maxConnections': 1000,\n    'caFile': 'a.pem'\n", "the rest of it"},
+        {"{'authCallback':{'uri':null,'auth':{'username':null,'password':null},'timeoutMs':3000,"
+         "'maxConnections':64,'caFile':null}}", {NULL}, "'uri': null,", "what is printed is taken"},
+        {NULL, {"store=redis"}, "'store': 'redis',", "another store"},
+        {NULL, {"redis.host=[2001:DB8::1]"}, "'host': '2001:db8::1',", "as it is connected to"},
+        {NULL, {"redis.host=redis-1.internal"}, "'host': 'redis-1.internal',", "by name"},
+        {NULL, {"redis={'port':1,'db':65535,'username':'u v','password':'p w','prefix':''}"},
+         "'port': 1,\n    'db': 65535,\n    'username': 'u v',\n    'password': '***',\n"
+         "    'prefix': '',", "the rest of it"},
+        {NULL, {"redis.layout=jambonz"}, "'maxContacts': 1,", "a default that fits the layout"},
+        {NULL, {"redis.layout=jambonz", "registrar.maxContacts=1"}, "'maxContacts': 1,",
+         "or just that"},
+        {NULL, {"limits.neverBan=[]"}, "'neverBan': []", "none"},
+        {NULL, {"trustedProxies=['10.0.0.0/8','::ffff:192.0.2.1','2001:DB8::/32']"},
+         "'trustedProxies': ['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'],", "networks"},
+        {NULL, {"auth.exposeMessage=true"}, "'exposeMessage': true", "a flag"},
         {NULL, {"advertise=sip.example.com:5070"}, "'sip.example.com:5070'", "a name"},
         {NULL, {"ws.origins=['HTTPS://*.Example.com:443']"}, "['https://*.example.com']",
          "as browsers write it"},
     };
     /* clang-format on */
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        char file_text[JSON_MAX], override[2][JSON_MAX], expected[JSON_MAX];
-        struct given given = {.demo = true};
-        struct buf printed;
-        if (row[i].file_text) {
-            to_json(file_text, sizeof file_text, row[i].file_text);
-            given.file_text = file_text;
-        }
-        for (size_t o = 0; o < 2 && row[i].override[o]; o++) {
-            to_json(override[o], sizeof override[o], row[i].override[o]);
-            given.override[o] = override[o];
-        }
-        to_json(expected, sizeof expected, row[i].printed);
-
+        char expected[JSON_MAX];
+        to_json(expected, row[i].printed);
+        struct given given = {
+            row[i].file_text, {row[i].override[0], row[i].override[1]},
+             true
+        };
         struct config *c = load_good(&given, "aorta.json");
-        buf_init_heap(&printed, 1 << 16);
-        config_print(c, &printed);
-        buf_put_char(&printed, 0);
-        if (!strstr(printed.data, expected))
-            fail_msg("row %zu, %s: no %s in\n%s", i, row[i].why, expected, printed.data);
-        buf_fini(&printed);
+        char *printed = text_of(c);
+        if (!strstr(printed, expected))
+            fail_msg("row %zu, %s: no %s in\n%s", i, row[i].why, expected, printed);
+        free(printed);
         config_free(c);
     }
 }
@@ -309,7 +261,7 @@ static void refuses_one_thing(void **state)
         {"{'auth':{'refreshCache':'true'}}", "1:25: auth.refreshCache: must be true or false\n"},
         {"{'logging':{'level':'loud'}}",
          "1:21: logging.level: must be error, warn, info, debug or trace\n"},
-        {"{'store':'redis'}", "1:10: store: must be memory\n"},
+        {"{'store':'disk'}", "1:10: store: must be memory or redis\n"},
         {"{'node':'a b'}",
          "1:9: node: must be a string in quotes, of 1 to 255 ASCII characters without spaces\n"},
         {"{'node':'${AORTA_TEST_UNSET}'}",
@@ -372,16 +324,91 @@ static void refuses_one_thing(void **state)
          "1:32: registrar.defaultExpires: 50 is below registrar.minExpires, which is 60\n"},
         {"{'registrar':{'defaultExpires':3601}}",
          "1:32: registrar.defaultExpires: 3601 is above registrar.maxExpires, which is 3600\n"},
+        {"{'authCallback':{'auth.username':'x'}}",
+         "1:18: authCallback.auth.username: in a file this is written {\"authCallback\": "
+         "{\"auth\": {\"username\": ...}}}\n"},
+        {"{'authCallback':'http://a'}",
+         "1:17: authCallback: must be an object, such as {\"authCallback\": {...}}\n"},
+        {"{'authCallback':{'auth':'u:p'}}",
+         "1:25: authCallback.auth: must be an object, such as {\"auth\": {...}}\n"},
+        {"{'authCallback':{'auth':{'user':'u'}}}",
+         "1:26: authCallback.auth.user: unknown key; aorta --help lists those there are\n"},
+        {"{'authCallback':{'auth':{'usernam':'u'}}}",
+         "1:26: authCallback.auth.usernam: unknown key, did you mean "
+         "\"authCallback.auth.username\"?\n"},
+        {"{'authCallback':{'username':'u'}}",
+         "1:18: authCallback.username: unknown key, did you mean "
+         "\"authCallback.auth.username\"?\n"},
+        {"{'authCalback':{'uri':'x'}}", "1:2: authCalback: unknown key, did you mean "
+         "\"authCallback\"?\n"},
+        {"{'authCallback':{'uri':'http://a','url':'http://a'}}",
+         "1:35: authCallback.url: is another spelling of authCallback.uri, which stands there "
+         "too\n"},
+        {"{'authCallback':{'url':'http://a','uri':'http://a'}}",
+         "1:35: authCallback.uri: is another spelling of authCallback.url, which stands there "
+         "too\n"},
+        {"{'authCallback':{'url':'ftp://a'}}",
+         "1:24: authCallback.url: must be a URL that starts with http:// or https://\n"},
+        {"{'authCallback':{'uri':'http://u:p@a/'}}",
+         "1:24: authCallback.uri: must be without user name and password: these are given as "
+         "authCallback.auth.username and authCallback.auth.password\n"},
+        {"{'authCallback':{'uri':'http://a','auth':{'username':'a:b','password':'p'}}}",
+         "1:54: authCallback.auth.username: must be without a colon, which ends the user name in "
+         "Basic authentication (RFC 7617)\n"},
+        {"{'authCallback':{'uri':'http://a','auth':{'username':'','password':'p'}}}",
+         "1:54: authCallback.auth.username: must be a string in quotes, of 1 to 255 bytes without "
+         "control characters\n"},
+        {"{'authCallback':{'uri':'http://a','auth':{'username':'u','password':'p\\n'}}}",
+         "1:69: authCallback.auth.password: must be a string in quotes, of 0 to 255 bytes without "
+         "control characters\n"},
+        {"{'authCallback':{'uri':'http://a','auth':{'username':'u'}}}",
+         "1:54: authCallback.auth.username: needs authCallback.auth.password too\n"},
+        {"{'authCallback':{'uri':'http://a','auth':{'password':'p'}}}",
+         "1:54: authCallback.auth.password: needs authCallback.auth.username too\n"},
+        {"{'authCallback':{'uri':'http://a','timeoutMs':49}}",
+         "1:47: authCallback.timeoutMs: must be a whole number of milliseconds from 50 to 60000\n"},
+        {"{'authCallback':{'uri':'http://a','maxConnections':0}}",
+         "1:52: authCallback.maxConnections: must be a whole number from 1 to 1000\n"},
+        {"{'authCallback':{'timeoutMs':50}}",
+         "1:30: authCallback.timeoutMs: needs authCallback.uri too\n"},
+        {"{'authCallback':{'caFile':'a.pem'}}",
+         "1:27: authCallback.caFile: needs authCallback.uri too\n"},
+        {"{'redis':{'host':'a:1'}}",
+         "1:18: redis.host: must be a host name or an IP address without a port, e.g. "
+         "\"redis.example.com\", \"192.0.2.1\" or \"2001:db8::1\"\n"},
+        {"{'redis':{'port':0}}", "1:18: redis.port: must be a whole number from 1 to 65535\n"},
+        {"{'redis':{'db':65536}}", "1:16: redis.db: must be a whole number from 0 to 65535\n"},
+        {"{'redis':{'password':''}}",
+         "1:22: redis.password: must be a string in quotes, of 1 to 255 bytes without control "
+         "characters\n"},
+        {"{'redis':{'prefix':'user:*'}}",
+         "1:20: redis.prefix: must be a string of at most 64 ASCII characters, without spaces and "
+         "* ? [ ] \\\n"},
+        {"{'redis':{'prefix':'my user:'}}",
+         "1:20: redis.prefix: must be a string of at most 64 ASCII characters, without spaces and "
+         "* ? [ ] \\\n"},
+        {"{'redis':{'prefix':null}}",
+         "1:20: redis.prefix: must be a string of at most 64 ASCII characters, without spaces and "
+         "* ? [ ] \\\n"},
+        {"{'redis':{'layout':'set'}}", "1:20: redis.layout: must be hash or jambonz\n"},
+        {"{'redis':{'layout':'jambonz'},'registrar':{'maxContacts':2}}",
+         "1:58: registrar.maxContacts: 2, but redis.layout \"jambonz\" has room for one contact of "
+         "each user: write 1, or leave it out\n"},
+        {"{'limits':{'neverBan':'::1'}}",
+         "1:23: limits.neverBan: must be a list of at most 1000 strings, e.g. [\"192.0.2.0/24\", "
+         "\"::1\"]\n"},
+        {"{'trustedProxies':['::1','192.0.2.1/24']}",
+         "1:26: trustedProxies: \"192.0.2.1/24\": write an IP address, or a network whose address "
+         "has only zeros behind its prefix: \"192.0.2.0/24\", \"2001:db8::/32\"\n"},
         {"{'ws':{'origins':['https://a/']}}",
          "1:19: ws.origins: \"https://a/\": write \"*\", https://host or https://*.example.com, "
          "with :port where it is not the usual one, and no path\n"},
     };
     /* clang-format on */
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        char file_text[JSON_MAX], expected[512];
-        to_json(file_text, sizeof file_text, row[i].file_text);
+        char expected[JSON_MAX];
         snprintf(expected, sizeof expected, "aorta: aorta.json:%s", row[i].expected);
-        assert_refused(&(struct given){.file_text = file_text, .demo = true}, expected);
+        assert_refused(&(struct given){.file_text = row[i].file_text, .demo = true}, expected);
     }
 }
 
@@ -420,7 +447,8 @@ static void tells_every_error(void **state)
         "aorta: aorta.json:5:31: registrar.minExpires: 100 is above registrar.maxExpires, which is "
         "50\n"
         "aorta: users: nobody could register: name a users file, by \"users\": \"users.json\" or "
-        "-D users=users.json, or have a look with --demo\n");
+        "-D users=users.json, or a server that decides, by authCallback.uri, or have a look with "
+        "--demo\n");
 }
 
 static void wants_a_token_for_other_machines(void **state)
@@ -446,9 +474,10 @@ static void says_where_the_syntax_breaks(void **state)
     (void)state;
     struct buf errors;
     struct config *config = NULL;
-    struct given given = {.file_text = "{\n  \"workers\": oops\n}\n"};
-    buf_init_heap(&errors, 1 << 16);
-    assert_int_equal(load(&given, "aorta.json", &config, &errors), -EINVAL);
+    struct config_source source = {.file = "aorta.json"};
+    write_file(source.file, "{\n  \"workers\": oops\n}\n");
+    buf_init_heap(&errors, OUTPUT_MAX);
+    assert_int_equal(config_load(&source, &config, &errors), -EINVAL);
     assert_true(str_starts_nocase(buf_str(&errors), STR("aorta: aorta.json:2:14: ")));
     assert_int_equal(str_find(buf_str(&errors), '\n'), errors.len - 1);
     buf_fini(&errors);

@@ -183,12 +183,125 @@ static void classifies(void **state)
     }
 }
 
+static void knows_networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *inside, *outside;
+        const char *printed; /* NULL: as it was written */
+    } row[] = {
+        {"192.0.2.0/24",         "192.0.2.255",      "192.0.3.0",        NULL           },
+        {"192.0.2.0/24",         "192.0.2.0",        "192.0.1.255",      NULL           },
+        {"192.0.2.1",            "192.0.2.1",        "192.0.2.0",        NULL           },
+        {"192.0.2.1/32",         "192.0.2.1",        "192.0.2.3",        "192.0.2.1"    },
+        {"192.0.2.128/25",       "192.0.2.128",      "192.0.2.127",      NULL           },
+        {"192.0.2.2/31",         "192.0.2.3",        "192.0.2.4",        NULL           },
+        {"127.0.0.0/8",          "127.255.0.1",      "128.0.0.1",        NULL           },
+        {"0.0.0.0/0",            "255.255.255.255",  "::1",              NULL           },
+        {"0.0.0.0/1",            "127.0.0.1",        "128.0.0.0",        NULL           },
+        {"::/0",                 "2001:db8::1",      "192.0.2.1",        NULL           },
+        {"::1",                  "::1",              "::",               NULL           },
+        {"2001:db8::/32",        "2001:db8:ffff::1", "2001:db9::",       NULL           },
+        {"2001:DB8:0::/33",      "2001:db8:7fff::",  "2001:db8:8000::",  "2001:db8::/33"},
+        {"2001:db8::1/128",      "2001:db8::1",      "2001:db8::2",      "2001:db8::1"  },
+        {"a00::/8",              "a00::1",           "10.0.0.1",         NULL           },
+ /* an IPv4 address in an IPv6 socket is still that address, on either side */
+        {"192.0.2.0/24",         "::ffff:192.0.2.7", "::ffff:192.0.3.7", NULL           },
+        {"::ffff:192.0.2.0/120", "192.0.2.7",        "192.0.3.7",        "192.0.2.0/24" },
+        {"::ffff:192.0.2.1",     "192.0.2.1",        "192.0.2.2",        "192.0.2.1"    },
+        {"::ffff:0:0/96",        "192.0.2.1",        "::1",              "0.0.0.0/0"    },
+        {"::/0",                 "::1",              "::ffff:192.0.2.1", NULL           },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct net_network network;
+        struct net_networks one = {&network, 1};
+        struct net_address inside = address(row[i].inside, 5060);
+        struct net_address outside = address(row[i].outside, 5060);
+        char text[NET_ADDRESS_TEXT];
+        if (net_network_parse(&network, str_from(row[i].text)) != 0)
+            fail_msg("row %zu: %s is no network", i, row[i].text);
+        if (!net_networks_have(&one, &inside) || net_networks_have(&one, &outside))
+            fail_msg("row %zu: %s, %s, %s", i, row[i].text, row[i].inside, row[i].outside);
+        struct str printed = net_network_text(&network, text);
+        assert_string_equal(text, row[i].printed ? row[i].printed : row[i].text);
+        assert_int_equal(printed.len, strlen(text));
+    }
+}
+
+static void finds_one_network_of_several(void **state)
+{
+    (void)state;
+    struct net_network item[2];
+    struct net_networks none = {NULL, 0}, both = {item, 2};
+    struct net_address first = address("192.0.2.1", 1), second = address("::1", 1);
+    struct net_address neither = address("::2", 1);
+    assert_int_equal(net_network_parse(&item[0], STR("192.0.2.0/24")), 0);
+    assert_int_equal(net_network_parse(&item[1], STR("::1")), 0);
+    assert_true(net_networks_have(&both, &first));
+    assert_true(net_networks_have(&both, &second));
+    assert_false(net_networks_have(&both, &neither));
+    assert_false(net_networks_have(&none, &first));
+}
+
+static void refuses_what_is_no_network(void **state)
+{
+    (void)state;
+    static const char *const row[] = {
+        "",
+        "/",
+        "/8",
+        "192.0.2.0/",
+        "192.0.2.0/33",
+        "192.0.2.0/-1",
+        "192.0.2.0/+24",
+        "192.0.2.0/ 24",
+        "192.0.2.0/24 ",
+        " 192.0.2.0/24",
+        "192.0.2.0/024",
+        "192.0.2.0/24/24",
+        "192.0.2.0/24x",
+        "192.0.2.0/18446744073709551640",
+        "192.0.2.0/255.255.255.0",
+        "192.0.2/24",
+        "example.com/24",
+        "*",
+        "[::1]",
+        "[::1]/128",
+        "::1%lo",
+        "::/129",
+        "::/00",
+        /* bits behind the prefix: whoever wrote it meant another one */
+        "192.0.2.1/24",
+        "192.0.2.1/31",
+        "192.0.2.1/0",
+        "128.0.0.0/0",
+        "192.0.2.64/25",
+        "2001:db8::1/32",
+        "2001:db8::1/127",
+        "8000::/0",
+        "::ffff:192.0.2.1/120",
+        "::ffff:0:0/95",
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct net_network network = {.prefix_bits = 77};
+        if (net_network_parse(&network, str_from(row[i])) != -EINVAL || network.prefix_bits != 77)
+            fail_msg("row %zu: %s", i, row[i]);
+    }
+    assert_int_equal(net_network_parse(&(struct net_network){0}, STR_NONE), -EINVAL);
+    assert_int_equal(net_network_parse(&(struct net_network){0}, STR("::1/1\0")), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_and_prints), cmocka_unit_test(refuses_what_is_no_ip),
-        cmocka_unit_test(compares),          cmocka_unit_test(unmaps),
+        cmocka_unit_test(parses_and_prints),
+        cmocka_unit_test(refuses_what_is_no_ip),
+        cmocka_unit_test(compares),
+        cmocka_unit_test(unmaps),
         cmocka_unit_test(classifies),
+        cmocka_unit_test(knows_networks),
+        cmocka_unit_test(finds_one_network_of_several),
+        cmocka_unit_test(refuses_what_is_no_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

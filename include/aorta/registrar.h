@@ -13,6 +13,8 @@ struct registrar;
 struct registrar_deps {
     const struct config *config;
     struct auth *auth;
+    const struct realms *realms;
+    struct callback_lanes *lanes; /* this worker's */
     struct store *store;
     struct transport *transport; /* this worker's */
     struct metrics *metrics;     /* this worker's block */

@@ -18,7 +18,7 @@ enum { ERROR_BYTES = 1 << 20, MAX_LISTENERS = 64 };
 struct app {
     const struct config *config;
     struct demo demo;
-    struct users *users;
+    struct realms *realms;
     struct own_hosts own_hosts;
     char *www; /* the folder that is served; NULL: none */
     struct worker_shared shared;
@@ -61,12 +61,12 @@ static int check_certificate(const struct config *config, struct buf *error)
     return rc;
 }
 
-static int load_users(const struct config *config, struct demo *demo, struct users **users,
-                      struct buf *error)
+static int load_realms(const struct config *config, struct demo *demo, struct realms **realms,
+                       struct buf *error)
 {
-    if (config->users)
-        return users_load(config->users, users, error);
-    return demo_make_users(demo, users, error);
+    struct users *users = NULL;
+    int rc = config->demo ? demo_make_users(demo, &users, error) : 0;
+    return rc < 0 ? rc : realms_load(config, users, realms, error);
 }
 
 /* The page stands beside the program, in the build folder as after an installation; a folder that
@@ -104,14 +104,12 @@ static void print_error(const struct buf *error)
 int app_check(const struct config *config)
 {
     struct buf error;
-    struct users *users = NULL;
+    struct realms *realms = NULL;
     buf_init_heap(&error, ERROR_BYTES);
     int rc = check_certificate(config, &error);
-    if (config->users) {
-        int users_rc = users_load(config->users, &users, &error);
-        rc = rc < 0 ? rc : users_rc;
-    }
-    users_free(users);
+    int realms_rc = realms_load(config, NULL, &realms, &error);
+    rc = rc < 0 ? rc : realms_rc;
+    realms_free(realms);
     print_error(&error);
     buf_fini(&error);
     return rc < 0 ? EXIT_UNUSABLE : EXIT_OK;
@@ -175,7 +173,8 @@ static int open_shared(struct app *app)
     app->shared.own_hosts = app->own_hosts.host;
     app->shared.own_host_count = app->own_hosts.count;
     app->shared.store = store_memory_open(workers, config->grace_s * 1000);
-    app->shared.auth = auth_new(config, app->users, workers);
+    app->shared.auth = auth_new(workers);
+    app->shared.realms = app->realms;
     app->shared.limit = conn_limit_new(config->connections, config->connections_per_ip);
     app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
     app->workers = calloc(workers, sizeof *app->workers);
@@ -333,7 +332,8 @@ static int serve(struct app *app)
     } else {
         atomic_store(&app->state, NODE_RUNNING);
         LOG_INFO("running", LOG_TEXT("version", AORTA_VERSION), LOG_TEXT("node", app->config->node),
-                 LOG_NUM("workers", app->worker_count), LOG_NUM("users", users_count(app->users)));
+                 LOG_NUM("workers", app->worker_count),
+                 LOG_NUM("users", realms_user_count(app->realms)));
         if (app->config->demo)
             print_demo(app);
         int signal_number = wait_for_signal(app);
@@ -358,7 +358,7 @@ static void close_app(struct app *app)
     conn_limit_free(app->shared.limit);
     auth_free(app->shared.auth);
     store_close(app->shared.store);
-    users_free(app->users);
+    realms_free(app->realms);
     own_hosts_fini(&app->own_hosts);
     for (size_t i = 0; i < app->listener_count; i++)
         free(app->listeners[i]);
@@ -371,7 +371,7 @@ static void close_app(struct app *app)
  * does not give is a failure. */
 static int open_and_serve(struct app *app)
 {
-    if (load_users(app->config, &app->demo, &app->users, &app->error) < 0 ||
+    if (load_realms(app->config, &app->demo, &app->realms, &app->error) < 0 ||
         open_certificate(app) < 0)
         return EXIT_UNUSABLE;
     if (open_shared(app) < 0)

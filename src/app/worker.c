@@ -67,9 +67,14 @@ static int open_transport(struct worker *w)
         .http_arg = shared->web,
     };
     w->transport = transport_new(&transport);
+    w->http = http_client_new(w->loop);
+    w->lanes =
+        w->http ? callback_lanes_new(shared->realms, w->http, shared->config->workers) : NULL;
     struct registrar_deps registrar = {
         .config = shared->config,
         .auth = shared->auth,
+        .realms = shared->realms,
+        .lanes = w->lanes,
         .store = shared->store,
         .transport = w->transport,
         .metrics = &shared->metrics[w->index],
@@ -77,7 +82,7 @@ static int open_transport(struct worker *w)
         .own_hosts = shared->own_hosts,
         .own_host_count = shared->own_host_count,
     };
-    w->registrar = w->transport ? registrar_new(&registrar) : NULL;
+    w->registrar = w->transport && w->lanes ? registrar_new(&registrar) : NULL;
     if (!w->registrar)
         return -ENOMEM;
     const struct transport_events events = {
@@ -145,6 +150,10 @@ void worker_close(struct worker *w)
 {
     if (w->transport)
         transport_close(w->transport);
+    callback_lanes_free(w->lanes);
+    http_client_free(w->http);
+    w->lanes = NULL;
+    w->http = NULL;
     net_loop_close(w->loop);
     w->loop = NULL;
     registrar_free(w->registrar);

@@ -2,6 +2,7 @@
 #ifndef AORTA_WORKER_H
 #define AORTA_WORKER_H
 #include <aorta/auth.h>
+#include <aorta/http_client.h>
 #include <aorta/net.h>
 #include <aorta/registrar.h>
 #include <aorta/store.h>
@@ -13,6 +14,7 @@
 struct worker_shared {
     const struct config *config;
     struct auth *auth;
+    const struct realms *realms;
     struct store *store;
     struct web *web;
     struct conn_limit *limit;
@@ -29,6 +31,8 @@ struct worker {
     const struct worker_shared *shared;
     struct net_loop *loop;
     struct transport *transport;
+    struct http_client *http;
+    struct callback_lanes *lanes;
     struct registrar *registrar;
     pthread_t thread;
     bool is_started;

@@ -300,7 +300,15 @@ static int read_aor(struct transaction *txn)
 static void authenticate(struct transaction *txn)
 {
     struct registrar *r = txn->r;
+    const struct realm *policy = realms_find(r->deps.realms, txn->realm);
+    if (!policy) {
+        refuse(txn, "a domain that is not served");
+        return;
+    }
     txn->auth = (struct auth_request){
+        .config = r->deps.config,
+        .policy = policy,
+        .lanes = r->deps.lanes,
         .sip = &txn->request,
         .aor = txn->aor,
         .realm = txn->realm,

@@ -58,13 +58,13 @@ struct auth_result {
     uint32_t retry_after_s; /* AUTH_UNAVAILABLE: 1 and more, for the Retry-After header */
     bool is_source_away;    /* AUTH_UNAVAILABLE: the callback has been away for some time */
 
-    struct str
-        message;      /* the callback's `msg`, cut to AUTH_MESSAGE_BYTES, from outside; or empty */
+    /* What the callback says, cut to AUTH_MESSAGE_BYTES: text from outside, or empty. */
+    struct str message;
     bool was_asked;   /* the callback was, for this very request */
     uint32_t took_ms; /* and took so long, waiting for a free connection included */
 };
-/* Runs exactly once, perhaps before auth_check() returns; text in `result` is valid only during it.
- */
+/* Runs exactly once, perhaps before auth_check() returns. `result` is valid only during it; the
+ * texts in it are in the arena of the request. */
 typedef void auth_checked_fn(void *arg, const struct auth_result *result);
 
 /* It and all that it points to must live until `done` has run. */

@@ -1,9 +1,11 @@
-/* aorta/auth.h - who may register: digest (RFC 7616, RFC 8760) against a users file.
- * Nonces are stateless (time, serial, HMAC); what is remembered is only the highest nc of nonces
- * in use, in a table of fixed size that all workers share without a lock. */
+/* aorta/auth.h - who may register: digest (RFC 7616, RFC 8760) against a users file, or against
+ * what a customer's server says (SPEC: README, "HTTP callback"). Nonces are stateless (time,
+ * serial, HMAC); what is remembered is only the highest nc of nonces in use, in a table of fixed
+ * size that all workers share without a lock. */
 #ifndef AORTA_AUTH_H
 #define AORTA_AUTH_H
 #include <aorta/config.h>
+#include <aorta/realms.h>
 #include <aorta/sip.h>
 #include <aorta/transport_kind.h>
 
@@ -20,12 +22,14 @@ size_t users_count(const struct users *users);
 
 /* ---- Checking ------------------------------------------------------------------------------ */
 
-struct auth; /* shared by all workers */
+/* What lives as long as the process, whatever is configured anew: nonces, and who is being decided.
+ * Shared by all workers. */
+struct auth;
 
-/* Takes nothing: `users` and `config` must outlive it. `workers` is the number of threads that will
- * call auth_put_challenges(). NULL when out of memory, without randomness, or for more than 256
- * workers or none. */
-struct auth *auth_new(const struct config *config, const struct users *users, unsigned workers);
+/* `workers` is the number of threads that will call auth_put_challenges(). NULL when out of memory,
+ * without randomness, or for more than 256 workers or none. */
+struct auth *auth_new(unsigned workers);
+/* After the callback_lanes of all workers: nothing may wait any more. NULL is fine. */
 void auth_free(struct auth *auth);
 
 enum auth_verdict {
@@ -37,15 +41,38 @@ enum auth_verdict {
     AUTH_UNAVAILABLE, /* whoever decides cannot be asked: 503 */
 };
 
+enum { AUTH_GRANT_BYTES = 4096, AUTH_MESSAGE_BYTES = 256 };
+#define AUTH_BAN_FOR_EVER (-1)
+
 struct auth_result {
     enum auth_verdict verdict;
-    const char *cause;        /* for the log and the metrics; never secret, never NULL */
+    const char *cause; /* for the log and the metrics; constant text, never secret, never NULL */
+
+    /* AUTH_OK by a callback: */
     uint32_t expires_limit_s; /* 0: none */
+    struct str grant;         /* a JSON object; empty: none; at most AUTH_GRANT_BYTES */
+
+    /* AUTH_REFUSED by a callback: the source is to be banned for so long; 0: not at all. */
+    int64_t ban_s;
+
+    uint32_t retry_after_s; /* AUTH_UNAVAILABLE: 1 and more, for the Retry-After header */
+    bool is_source_away;    /* AUTH_UNAVAILABLE: the callback has been away for some time */
+
+    /* What the callback says, cut to AUTH_MESSAGE_BYTES: text from outside, or empty. */
+    struct str message;
+    bool was_asked;   /* the callback was, for this very request */
+    uint32_t took_ms; /* and took so long, waiting for a free connection included */
 };
-/* Runs exactly once, perhaps before auth_check() returns. */
+/* Runs exactly once, perhaps before auth_check() returns. `result` is valid only during it; the
+ * texts in it are in the arena of the request. */
 typedef void auth_checked_fn(void *arg, const struct auth_result *result);
 
+/* It and all that it points to must live until `done` has run. */
 struct auth_request {
+    const struct config *config;  /* algorithms, nonce_ttl_s, default_expires_s */
+    const struct realm *policy;   /* whose domain `realm` is */
+    struct callback_lanes *lanes; /* this worker's, of the realms that `policy` is from; NULL where
+                                     these have no callbacks */
     const struct sip_request *sip;
     struct str aor;   /* canonical user@host */
     struct str realm; /* its host */
@@ -57,8 +84,8 @@ struct auth_request {
     size_t own_host_count;
     uint64_t now_ms;
 };
-/* SPEC 3 step 4. A right answer uses up its nc; a wrong one does not. Any worker thread.
- * `arena` is scratch until `done` has run. */
+/* SPEC 3 steps 4 and 6. A right answer uses up its nc; a wrong one does not. Any worker thread;
+ * `done` runs on it too. `arena` is scratch until then. */
 void auth_check(struct auth *auth, const struct auth_request *request, struct arena *arena,
                 auth_checked_fn *done, void *arg);
 /* One WWW-Authenticate line for each algorithm, in their order, all with one fresh nonce. `worker`

@@ -1,26 +1,17 @@
-#include "digest_internal.h"
+#include "callback_internal.h"
 #include "hex_internal.h"
-#include "nonce_internal.h"
 #include "users_internal.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-struct auth {
-    const struct config *config;
-    const struct users *users;
-    struct nonces *nonces;
-    uint8_t nobodys_ha1[DIGEST_MAX_BYTES]; /* unknown users cost the same hashes as known ones */
-};
-
-struct auth *auth_new(const struct config *config, const struct users *users, unsigned workers)
+struct auth *auth_new(unsigned workers)
 {
     struct auth *auth = calloc(1, sizeof *auth);
     if (auth == NULL)
         return NULL;
-    auth->config = config;
-    auth->users = users;
-    auth->nonces = nonces_new(workers, NONCE_SLOT_BITS, config->nonce_ttl_s);
+    in_flight_init(&auth->in_flight);
+    auth->nonces = nonces_new(workers, NONCE_SLOT_BITS);
     ssize_t drawn = getrandom(auth->nobodys_ha1, sizeof auth->nobodys_ha1, 0);
     if (auth->nonces != NULL && drawn == (ssize_t)sizeof auth->nobodys_ha1)
         return auth;
@@ -33,31 +24,27 @@ void auth_free(struct auth *auth)
     if (auth == NULL)
         return;
     nonces_free(auth->nonces);
+    in_flight_fini(&auth->in_flight);
     free(auth);
 }
 
 /* ---- One answer to a challenge, looked at step by step ------------------------------------- */
 
-struct attempt {
-    struct auth *auth;
-    const struct auth_request *request;
-    struct arena *arena;
-    struct sip_credentials sent;
-    enum digest_algorithm algorithm;
-    struct nonce_use use;
-    unsigned spelling; /* of the username, SPELLING bits */
-};
 /* AUTH_OK: on to the next step. */
 typedef struct auth_result step_fn(struct attempt *a);
 
-static struct auth_result outcome(enum auth_verdict verdict, const char *cause)
+struct auth_result auth_outcome(enum auth_verdict verdict, const char *cause)
 {
-    return (struct auth_result){verdict, cause, 0};
+    return (struct auth_result){
+        .verdict = verdict,
+        .cause = cause,
+        .retry_after_s = verdict == AUTH_UNAVAILABLE ? AUTH_RETRY_AFTER_S : 0,
+    };
 }
 
 static struct auth_result pass(void)
 {
-    return outcome(AUTH_OK, "authenticated");
+    return auth_outcome(AUTH_OK, "authenticated");
 }
 
 /* The first Digest answer for our realm; a proxy or another server may have asked for others. */
@@ -67,13 +54,13 @@ static struct auth_result pick_credentials(struct attempt *a)
     for (size_t i = 0; i < sip->authorization_count; i++) {
         int rc = sip_credentials_parse(sip->authorizations[i], a->arena, &a->sent);
         if (rc == -ENOMEM)
-            return outcome(AUTH_UNAVAILABLE, "out of memory");
+            return auth_outcome(AUTH_UNAVAILABLE, "out of memory");
         if (rc != 0)
-            return outcome(AUTH_MALFORMED, "unreadable credentials");
+            return auth_outcome(AUTH_MALFORMED, "unreadable credentials");
         if (a->sent.is_digest && str_eq(a->sent.realm, a->request->realm))
             return pass();
     }
-    return outcome(AUTH_CHALLENGE, "no credentials for this realm");
+    return auth_outcome(AUTH_CHALLENGE, "no credentials for this realm");
 }
 
 /* RFC 7616 3.4: with a qop come cnonce and nc, 8 hex digits. */
@@ -91,14 +78,14 @@ static struct auth_result check_form(struct attempt *a)
     const struct sip_credentials *sent = &a->sent;
     if (str_is_empty(sent->username) || str_is_empty(sent->nonce) || str_is_empty(sent->uri) ||
         str_is_empty(sent->response))
-        return outcome(AUTH_MALFORMED, "credentials without username, nonce, uri or response");
+        return auth_outcome(AUTH_MALFORMED, "credentials without username, nonce, uri or response");
     a->use.is_whole = !sent->has_qop;
     if (!sent->has_qop)
         return pass();
     if (!str_eq_nocase(sent->qop, STR("auth")))
-        return outcome(AUTH_MALFORMED, "a qop that was not offered");
+        return auth_outcome(AUTH_MALFORMED, "a qop that was not offered");
     if (str_is_empty(sent->cnonce) || !read_nc(sent->nc, &a->use.nc))
-        return outcome(AUTH_MALFORMED, "qop without cnonce or a right nc");
+        return auth_outcome(AUTH_MALFORMED, "qop without cnonce or a right nc");
     return pass();
 }
 
@@ -116,8 +103,8 @@ static struct auth_result check_algorithm(struct attempt *a)
     a->algorithm = DIGEST_MD5;
     if ((!str_is_empty(a->sent.algorithm) &&
          digest_parse_name(a->sent.algorithm, &a->algorithm) != 0) ||
-        !is_configured(a->auth->config, a->algorithm))
-        return outcome(AUTH_CHALLENGE, "an algorithm that was not offered");
+        !is_configured(a->request->config, a->algorithm))
+        return auth_outcome(AUTH_CHALLENGE, "an algorithm that was not offered");
     return pass();
 }
 
@@ -130,21 +117,21 @@ static struct auth_result check_nonce(struct attempt *a)
 {
     const struct nonces *nonces = a->auth->nonces;
     switch (nonces_check(nonces, a->sent.nonce, flow_of(a->auth, a->request), a->request->now_ms,
-                         &a->use.serial)) {
+                         a->request->config->nonce_ttl_s, &a->use.serial)) {
     case NONCE_FOREIGN:
-        return outcome(AUTH_CHALLENGE, "not a nonce of ours");
+        return auth_outcome(AUTH_CHALLENGE, "not a nonce of ours");
     case NONCE_OLD_START:
-        return outcome(AUTH_STALE, "nonce from before a restart");
+        return auth_outcome(AUTH_STALE, "nonce from before a restart");
     case NONCE_EXPIRED:
-        return outcome(AUTH_STALE, "nonce too old");
+        return auth_outcome(AUTH_STALE, "nonce too old");
     case NONCE_OTHER_FLOW:
-        return outcome(AUTH_STALE, "nonce of another connection");
+        return auth_outcome(AUTH_STALE, "nonce of another connection");
     case NONCE_GOOD:
         break;
     }
     /* Looked at before the digest, so that a replayed answer cannot be used to try passwords. */
     if (!nonces_is_unused(nonces, &a->use))
-        return outcome(AUTH_STALE, "nonce used up");
+        return auth_outcome(AUTH_STALE, "nonce used up");
     return pass();
 }
 
@@ -173,10 +160,10 @@ static struct auth_result check_uri(struct attempt *a)
     const struct auth_request *request = a->request;
     struct sip_uri uri;
     if (sip_uri_parse(a->sent.uri, &uri) != SIP_URI_OK)
-        return outcome(AUTH_REFUSED, "digest uri is no SIP URI");
+        return auth_outcome(AUTH_REFUSED, "digest uri is no SIP URI");
     if (!is_host(&uri, request->sip->request_uri.host) && !is_host(&uri, request->realm) &&
         !is_own_host(request, &uri))
-        return outcome(AUTH_REFUSED, "digest uri is for another host");
+        return auth_outcome(AUTH_REFUSED, "digest uri is for another host");
     return pass();
 }
 
@@ -229,7 +216,7 @@ static struct auth_result check_owner(struct attempt *a)
     a->spelling = SPELLING_AT_REALM;
     if (bare.len < sent.len && is_spelling_of(bare, user, &a->spelling))
         return pass();
-    return outcome(AUTH_REFUSED, "username is not the user to be registered");
+    return auth_outcome(AUTH_REFUSED, "username is not the user to be registered");
 }
 
 static bool is_response(const struct attempt *a, const uint8_t *right)
@@ -241,12 +228,9 @@ static bool is_response(const struct attempt *a, const uint8_t *right)
                                 (struct str){(const char *)right, size});
 }
 
-static struct auth_result check_digest(struct attempt *a)
+int auth_compare(const struct attempt *a, const uint8_t *ha1, bool *is_right)
 {
     const struct sip_credentials *sent = &a->sent;
-    const uint8_t *ha1 = a->auth->nobodys_ha1;
-    enum users_answer found =
-        users_find_ha1(a->auth->users, a->request->aor, a->spelling, a->algorithm, &ha1);
     struct digest_question question = {
         .method = a->request->sip->method_text,
         .uri = sent->uri,
@@ -256,39 +240,105 @@ static struct auth_result check_digest(struct attempt *a)
         .qop = sent->qop,
     };
     uint8_t right[DIGEST_MAX_BYTES];
-    if (digest_response(a->algorithm, ha1, &question, right) != 0)
-        return outcome(AUTH_UNAVAILABLE, "the digest cannot be computed");
-    bool is_right = is_response(a, right);
-    /* Only now: whoever is unknown has cost as much as whoever mistyped. */
-    if (found == USERS_UNKNOWN)
-        return outcome(AUTH_REFUSED, "unknown user");
-    if (found == USERS_NO_HA1)
-        return outcome(AUTH_REFUSED, "no HA1 of this algorithm in the users file");
-    return is_right ? pass() : outcome(AUTH_REFUSED, "wrong password");
+    int rc = digest_response(a->algorithm, ha1, &question, right);
+    if (rc == 0)
+        *is_right = is_response(a, right);
+    return rc;
 }
 
-static struct auth_result use_nonce(struct attempt *a)
+static struct auth_result check_digest(struct attempt *a)
+{
+    const struct auth_request *request = a->request;
+    const uint8_t *ha1 = a->auth->nobodys_ha1;
+    enum users_answer found =
+        users_find_ha1(request->policy->users, request->aor, a->spelling, a->algorithm, &ha1);
+    bool is_right;
+    if (auth_compare(a, ha1, &is_right) != 0)
+        return auth_outcome(AUTH_UNAVAILABLE, "the digest cannot be computed");
+    /* Only now: whoever is unknown has cost as much as whoever mistyped. */
+    if (found == USERS_UNKNOWN)
+        return auth_outcome(AUTH_REFUSED, "unknown user");
+    if (found == USERS_NO_HA1)
+        return auth_outcome(AUTH_REFUSED, "no HA1 of this algorithm in the users file");
+    return is_right ? pass() : auth_outcome(AUTH_REFUSED, "wrong password");
+}
+
+struct auth_result auth_use_nonce(struct attempt *a)
 {
     if (!nonces_use(a->auth->nonces, &a->use))
-        return outcome(AUTH_STALE, "nonce used up");
+        return auth_outcome(AUTH_STALE, "nonce used up");
     return pass();
 }
 
+/* ---- The steps, in order -------------------------------------------------------------------- */
+
+static bool is_for_file(const struct auth_request *request)
+{
+    const uint8_t *ha1;
+    const struct realm *policy = request->policy;
+    return policy->callback == NULL || users_find_ha1(policy->users, request->aor, SPELLING_PLAIN,
+                                                      DIGEST_MD5, &ha1) != USERS_UNKNOWN;
+}
+
 /* The nonce comes before whatever depends on who somebody is: only a live one of this flow gets a
- * 403 out of us. It is used up last, so that a wrong answer does not spoil the right one. */
-static step_fn *const steps[] = {
-    pick_credentials, check_form,  check_algorithm, check_nonce,
-    check_uri,        check_owner, check_digest,    use_nonce,
+ * 403 out of us, or as far as a customer's server. */
+static step_fn *const steps_for_all[] = {
+    pick_credentials, check_form, check_algorithm, check_nonce, check_uri,
 };
+/* The nonce is used up last, so that a wrong answer does not spoil the right one. */
+static step_fn *const steps_by_file[] = {check_owner, check_digest, auth_use_nonce};
+
+#define COUNT(steps) (sizeof(steps) / sizeof *(steps))
+
+static struct auth_result take(struct attempt *a, step_fn *const *steps, size_t count)
+{
+    struct auth_result result = pass();
+    for (size_t i = 0; i < count && result.verdict == AUTH_OK; i++)
+        result = steps[i](a);
+    return result;
+}
+
+void auth_finish(struct attempt *a, const struct auth_result *result)
+{
+    a->done(a->arg, result);
+}
+
+static void decide_by_file(struct attempt *a)
+{
+    struct auth_result result = take(a, steps_by_file, COUNT(steps_by_file));
+    auth_finish(a, &result);
+}
+
+static void decide_by_callback(struct attempt *a)
+{
+    struct auth_result result = a->request->policy->allow_foreign_aor ? pass() : check_owner(a);
+    if (result.verdict == AUTH_OK)
+        callback_decide(a);
+    else
+        auth_finish(a, &result);
+}
 
 void auth_check(struct auth *auth, const struct auth_request *request, struct arena *arena,
                 auth_checked_fn *done, void *arg)
 {
-    struct attempt attempt = {.auth = auth, .request = request, .arena = arena};
-    struct auth_result result = pass();
-    for (size_t i = 0; i < sizeof steps / sizeof *steps && result.verdict == AUTH_OK; i++)
-        result = steps[i](&attempt);
-    done(arg, &result);
+    struct attempt *a = arena_zalloc(arena, sizeof *a);
+    if (a == NULL) {
+        struct auth_result result = auth_outcome(AUTH_UNAVAILABLE, "out of memory");
+        done(arg, &result);
+        return;
+    }
+    a->auth = auth;
+    a->request = request;
+    a->arena = arena;
+    a->done = done;
+    a->arg = arg;
+    struct auth_result result = take(a, steps_for_all, COUNT(steps_for_all));
+    if (result.verdict != AUTH_OK)
+        auth_finish(a, &result);
+    else if (is_for_file(request))
+        decide_by_file(a);
+    else
+        decide_by_callback(a);
 }
 
 /* ---- Challenges ---------------------------------------------------------------------------- */
@@ -328,7 +378,7 @@ void auth_put_challenges(struct auth *auth, struct buf *b, unsigned worker,
     int rc = nonces_make(auth->nonces, worker, flow_of(auth, request), request->now_ms, nonce);
     if (rc != 0 && b->error == 0)
         b->error = rc;
-    const struct config *config = auth->config;
+    const struct config *config = request->config;
     for (size_t i = 0; i < config->algorithm_count && b->error == 0; i++)
         put_challenge(b, request->realm, (struct str){nonce, sizeof nonce}, config->algorithms[i],
                       is_stale);

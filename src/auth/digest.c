@@ -34,6 +34,18 @@ int digest_parse_name(struct str name, enum digest_algorithm *out)
     return -EINVAL;
 }
 
+uint8_t *digest_ha1_of(struct digest_ha1s *ha1s, enum digest_algorithm algorithm)
+{
+    switch (algorithm) {
+    case DIGEST_MD5:
+        return ha1s->md5;
+    case DIGEST_SHA_256:
+        return ha1s->sha_256;
+    default:
+        return ha1s->sha_512_256;
+    }
+}
+
 /* ---- One hash, whichever it is ------------------------------------------------------------- */
 
 struct hash {

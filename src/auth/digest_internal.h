@@ -14,6 +14,15 @@ int digest_parse_name(struct str name, enum digest_algorithm *out);
 /* Bytes of a result: 16 or 32. */
 size_t digest_size(enum digest_algorithm algorithm);
 
+/* One user's HA1 for each algorithm. */
+struct digest_ha1s {
+    uint8_t md5[16];
+    uint8_t sha_256[32];
+    uint8_t sha_512_256[32];
+};
+/* digest_size() bytes. */
+uint8_t *digest_ha1_of(struct digest_ha1s *ha1s, enum digest_algorithm algorithm);
+
 /* H(user:realm:password), digest_size() bytes. 0, or -EIO when the library fails. */
 int digest_ha1(enum digest_algorithm algorithm, struct str user, struct str realm,
                struct str password, uint8_t ha1[DIGEST_MAX_BYTES]);

@@ -38,7 +38,6 @@ struct nonces {
     uint8_t start[START_BYTES]; /* tells the nonces of this run from those before a restart */
     uint8_t flow_secret[16];
     struct mac_key mac;
-    uint32_t ttl_s;
     unsigned worker_slot_bits; /* each worker's serials walk 2^this slots of their own */
     uint64_t slot_mask;
     struct counter *counter;
@@ -100,7 +99,7 @@ static unsigned bits_for(unsigned workers)
     return bits;
 }
 
-struct nonces *nonces_new(unsigned workers, unsigned slot_bits, uint32_t ttl_s)
+struct nonces *nonces_new(unsigned workers, unsigned slot_bits)
 {
     if (workers == 0 || workers > NONCE_MAX_WORKERS || bits_for(workers) > slot_bits)
         return NULL;
@@ -109,7 +108,6 @@ struct nonces *nonces_new(unsigned workers, unsigned slot_bits, uint32_t ttl_s)
         return NULL;
     mbedtls_sha256_init(&n->mac.inner);
     mbedtls_sha256_init(&n->mac.outer);
-    n->ttl_s = ttl_s;
     n->worker_slot_bits = slot_bits - bits_for(workers);
     n->slot_mask = ((uint64_t)1 << slot_bits) - 1;
     n->slot = calloc((size_t)1 << slot_bits, sizeof *n->slot);
@@ -226,7 +224,7 @@ static bool has_right_mac(const struct nonces *nonces, const uint8_t *nonce)
 }
 
 enum nonce_verdict nonces_check(const struct nonces *nonces, struct str text, uint64_t flow,
-                                uint64_t now_ms, uint64_t *serial)
+                                uint64_t now_ms, uint32_t ttl_s, uint64_t *serial)
 {
     uint8_t nonce[NONCE_BYTES];
     if (text.len != NONCE_TEXT || !read_nonce(text, nonce))
@@ -238,7 +236,7 @@ enum nonce_verdict nonces_check(const struct nonces *nonces, struct str text, ui
 
     uint64_t made_s = get_number(nonce + AT_TIME, AT_SERIAL - AT_TIME);
     uint64_t now_s = now_ms / 1000;
-    if (made_s > now_s + FUTURE_S || now_s > made_s + nonces->ttl_s)
+    if (made_s > now_s + FUTURE_S || now_s > made_s + ttl_s)
         return NONCE_EXPIRED;
     if (get_number(nonce + AT_FLOW, AT_MAC - AT_FLOW) != flow)
         return NONCE_OTHER_FLOW;

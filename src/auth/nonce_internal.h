@@ -18,7 +18,7 @@ struct nonces;
 
 /* `workers` threads will make nonces; 2^slot_bits are remembered. NULL when out of memory, without
  * randomness, or when there are more workers than slots or than NONCE_MAX_WORKERS. */
-struct nonces *nonces_new(unsigned workers, unsigned slot_bits, uint32_t ttl_s);
+struct nonces *nonces_new(unsigned workers, unsigned slot_bits);
 void nonces_free(struct nonces *nonces);
 
 /* Whom a nonce is for: the connection, or over UDP the source IP. */
@@ -38,7 +38,7 @@ enum nonce_verdict {
 };
 /* *serial names the nonce below; set with NONCE_GOOD only. Uses up nothing. */
 enum nonce_verdict nonces_check(const struct nonces *nonces, struct str text, uint64_t flow,
-                                uint64_t now_ms, uint64_t *serial);
+                                uint64_t now_ms, uint32_t ttl_s, uint64_t *serial);
 
 /* One use of a nonce. */
 struct nonce_use {

@@ -16,12 +16,6 @@ enum {
     MAX_NAME = 2 * MAX_KEY, /* a key as a URI or in another spelling */
 };
 
-struct ha1_set {
-    uint8_t md5[16];
-    uint8_t sha_256[32];
-    uint8_t sha_512_256[32];
-};
-
 struct user {
     uint32_t name_at, name_len; /* canonical AOR in `names` */
     uint32_t first_set;
@@ -32,7 +26,7 @@ struct user {
 struct users {
     struct user *user;
     size_t count;
-    struct ha1_set *set;
+    struct digest_ha1s *set;
     size_t set_count, set_cap;
     struct buf names;
     uint32_t *slot; /* open addressing: index into `user` + 1; 0: free */
@@ -40,18 +34,6 @@ struct users {
 };
 
 /* ---- Looking up ---------------------------------------------------------------------------- */
-
-static uint8_t *ha1_of(struct ha1_set *set, enum digest_algorithm algorithm)
-{
-    switch (algorithm) {
-    case DIGEST_MD5:
-        return set->md5;
-    case DIGEST_SHA_256:
-        return set->sha_256;
-    default:
-        return set->sha_512_256;
-    }
-}
 
 static struct str user_name(const struct users *users, const struct user *user)
 {
@@ -79,7 +61,7 @@ enum users_answer users_find_ha1(const struct users *users, struct str aor, unsi
     if ((user->algorithms & 1u << algorithm) == 0)
         return USERS_NO_HA1;
     size_t set = user->first_set + spelling % user->set_count;
-    *ha1 = ha1_of(&users->set[set], algorithm);
+    *ha1 = digest_ha1_of(&users->set[set], algorithm);
     return USERS_FOUND;
 }
 
@@ -250,7 +232,7 @@ static void put_spelling(struct buf *b, struct str aor, unsigned spelling)
 }
 
 static int hash_password(struct str aor, struct str password, unsigned spelling,
-                         struct ha1_set *set)
+                         struct digest_ha1s *set)
 {
     char memory[MAX_NAME];
     struct buf name;
@@ -260,7 +242,7 @@ static int hash_password(struct str aor, struct str password, unsigned spelling,
     struct str realm = str_slice(aor, str_find(aor, '@') + 1, aor.len);
     for (int a = 0; a < DIGEST_ALGORITHMS && rc == 0; a++)
         rc = digest_ha1((enum digest_algorithm)a, buf_str(&name), realm, password,
-                        ha1_of(set, (enum digest_algorithm)a));
+                        digest_ha1_of(set, (enum digest_algorithm)a));
     return rc;
 }
 
@@ -288,7 +270,7 @@ static void add_from_ha1(struct users *users, struct user *user, const struct se
         if (secrets->ha1[a] == NULL)
             continue;
         hex_read(str_from(secrets->ha1[a]->valuestring),
-                 ha1_of(&users->set[user->first_set], algorithm), digest_size(algorithm));
+                 digest_ha1_of(&users->set[user->first_set], algorithm), digest_size(algorithm));
         user->algorithms |= (uint8_t)(1u << a);
     }
 }

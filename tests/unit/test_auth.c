@@ -1,33 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "auth/digest_internal.h"
-#include <mbedtls_compat.h>
-#include "auth/nonce_internal.h"
-#include <aorta/auth.h>
-#include <ctype.h>
+#include "unit/auth_world.h"
 #include <dlfcn.h>
+#include <mbedtls_compat.h>
 #include <stdio.h>
-
-#define NOW_MS UINT64_C(1800000000000)
-#define NO "-" /* this parameter is left out */
-
-/* ---- A server and one who asks it ---------------------------------------------------------- */
-
-struct world {
-    struct config config;
-    struct users *users;
-    struct auth *auth;
-    struct arena arena;
-    struct sip_request sip;
-    struct auth_request request;
-    struct str own_host[2];
-    struct auth_result result;
-    unsigned done; /* how often the answer came */
-};
 
 #define BOBS_HA1 "cd3f0acc90f1ea0b4a8a9b1c6c5a9e1d" /* of nothing in particular */
 static const char users_json[] = "{\"alice@example.com\":{\"password\":\"wonder\"},"
@@ -35,159 +9,16 @@ static const char users_json[] = "{\"alice@example.com\":{\"password\":\"wonder\
                                  "\"zo%C3%AB@example.com\":{\"password\":\"wonder\"},"
                                  "\"alice@[2001:db8::1]\":{\"password\":\"wonder\"}}";
 
-static void set_aor(struct world *w, const char *user, const char *host)
+static void open_both(struct world *w, struct client *c)
 {
-    static char aor[128], uri[128];
-    snprintf(aor, sizeof aor, "%s@%s", user, host);
-    snprintf(uri, sizeof uri, "sip:%s", host);
-    w->request.aor = str_from(aor);
-    w->request.realm = str_slice(w->request.aor, strlen(user) + 1, w->request.aor.len);
-    assert_int_equal(sip_uri_parse(str_from(uri), &w->sip.request_uri), SIP_URI_OK);
+    world_open(w, users_json, false);
+    client_open(c, w);
 }
 
-static void world_open(struct world *w)
+static void close_both(struct world *w, struct client *c)
 {
-    char memory[256];
-    struct buf errors;
-    buf_init_fixed(&errors, memory, sizeof memory);
-    memset(w, 0, sizeof *w);
-    w->config.algorithms[0] = DIGEST_SHA_512_256;
-    w->config.algorithms[1] = DIGEST_MD5;
-    w->config.algorithm_count = 2;
-    w->config.nonce_ttl_s = 300;
-    assert_int_equal(users_parse("u", str_from(users_json), &w->users, &errors), 0);
-    w->auth = auth_new(&w->config, w->users, 2);
-    assert_non_null(w->auth);
-    assert_int_equal(arena_init(&w->arena, 4096, 65536), 0);
-    w->own_host[0] = STR("sip.example.net");
-    w->own_host[1] = STR("2001:db8::5");
-    w->sip.method_text = STR("REGISTER");
-    w->request.sip = &w->sip;
-    w->request.protocol = TRANSPORT_WSS;
-    w->request.conn = 7;
-    w->request.own_hosts = w->own_host;
-    w->request.own_host_count = 2;
-    w->request.now_ms = NOW_MS;
-    assert_int_equal(net_address_parse(&w->request.source, STR("192.0.2.1"), 5060), 0);
-    set_aor(w, "alice", "example.com");
-}
-
-static void world_close(struct world *w)
-{
-    auth_free(w->auth);
-    users_free(w->users);
-    arena_fini(&w->arena);
-}
-
-static void take_nonce(struct world *w, char nonce[NONCE_TEXT + 1])
-{
-    char memory[1024];
-    struct buf b;
-    buf_init_fixed(&b, memory, sizeof memory);
-    auth_put_challenges(w->auth, &b, 1, &w->request, false);
-    buf_put_char(&b, '\0');
-    assert_int_equal(b.error, 0);
-    const char *at = strstr(memory, "nonce=\"");
-    assert_non_null(at);
-    memcpy(nonce, at + strlen("nonce=\""), NONCE_TEXT);
-    nonce[NONCE_TEXT] = '\0';
-}
-
-static void on_checked(void *arg, const struct auth_result *result)
-{
-    struct world *w = arg;
-    w->result = *result;
-    w->done++;
-}
-
-/* One request with these Authorization values; NULL ends them. */
-static enum auth_verdict ask(struct world *w, const char *first, const char *second)
-{
-    w->sip.authorization_count = 0;
-    if (first != NULL)
-        w->sip.authorizations[w->sip.authorization_count++] = str_from(first);
-    if (second != NULL)
-        w->sip.authorizations[w->sip.authorization_count++] = str_from(second);
-    w->done = 0;
-    auth_check(w->auth, &w->request, &w->arena, on_checked, w);
-    assert_int_equal(w->done, 1);
-    assert_non_null(w->result.cause);
-    arena_reset(&w->arena);
-    return w->result.verdict;
-}
-
-/* What a client sends; NULL stands for what a good one would send. */
-struct answer {
-    const char *username, *realm, *nonce, *uri, *qop, *nc, *cnonce, *algorithm;
-    const char *password;
-    bool is_upper_case; /* the response */
-};
-
-static const char *given(const char *value, const char *usual)
-{
-    return value == NULL ? usual : value;
-}
-
-static struct str hashed(const char *value, const char *usual)
-{
-    const char *text = given(value, usual);
-    return strcmp(text, NO) == 0 ? STR_NONE : str_from(text);
-}
-
-static void put_response(struct buf *b, const struct answer *a)
-{
-    enum digest_algorithm algorithm = DIGEST_MD5;
-    (void)digest_parse_name(str_from(given(a->algorithm, "MD5")), &algorithm);
-    struct digest_question question = {
-        .method = STR("REGISTER"),
-        .uri = hashed(a->uri, "sip:example.com"),
-        .nonce = hashed(a->nonce, ""),
-        .nc = hashed(a->nc, "00000001"),
-        .cnonce = hashed(a->cnonce, "0a4f113b"),
-        .qop = hashed(a->qop, "auth"),
-    };
-    uint8_t ha1[DIGEST_MAX_BYTES], response[DIGEST_MAX_BYTES];
-    digest_ha1(algorithm, hashed(a->username, "alice"), hashed(a->realm, "example.com"),
-               hashed(a->password, "wonder"), ha1);
-    digest_response(algorithm, ha1, &question, response);
-    buf_put_text(b, ", response=\"");
-    size_t from = b->len;
-    buf_put_hex(b, response, digest_size(algorithm));
-    for (size_t i = from; a->is_upper_case && i < b->len; i++)
-        b->data[i] = (char)toupper((unsigned char)b->data[i]);
-    buf_put_char(b, '"');
-}
-
-static void put_param(struct buf *b, const char *name, const char *value, bool is_quoted)
-{
-    if (strcmp(value, NO) == 0)
-        return;
-    buf_printf(b, is_quoted ? ", %s=\"%s\"" : ", %s=%s", name, value);
-}
-
-static const char *write_answer(const struct answer *a, char text[1024])
-{
-    struct buf b;
-    buf_init_fixed(&b, text, 1024);
-    buf_put_text(&b, "Digest opaque=\"\"");
-    put_param(&b, "username", given(a->username, "alice"), true);
-    put_param(&b, "realm", given(a->realm, "example.com"), true);
-    put_param(&b, "nonce", given(a->nonce, ""), true);
-    put_param(&b, "uri", given(a->uri, "sip:example.com"), true);
-    put_response(&b, a);
-    put_param(&b, "algorithm", given(a->algorithm, "MD5"), false);
-    put_param(&b, "cnonce", given(a->cnonce, "0a4f113b"), true);
-    put_param(&b, "qop", given(a->qop, "auth"), false);
-    put_param(&b, "nc", given(a->nc, "00000001"), false);
-    buf_put_char(&b, '\0');
-    assert_int_equal(b.error, 0);
-    return text;
-}
-
-static enum auth_verdict try_answer(struct world *w, const struct answer *a)
-{
-    char text[1024];
-    return ask(w, write_answer(a, text), NULL);
+    client_close(c);
+    world_close(w);
 }
 
 /* ---- Verdicts ------------------------------------------------------------------------------ */
@@ -246,16 +77,17 @@ static void every_answer_has_its_verdict(void **state)
         {{.uri = "*"},                                  AUTH_REFUSED,   "no URI"                                    },
     };
     struct world w;
-    world_open(&w);
+    struct client c;
+    open_both(&w, &c);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char nonce[NONCE_TEXT + 1];
         struct answer answer = row[i].answer;
-        take_nonce(&w, nonce);
+        take_nonce(&c, nonce);
         answer.nonce = given(answer.nonce, nonce);
-        if (try_answer(&w, &answer) != row[i].verdict)
-            fail_msg("row %zu, %s: %d, %s", i, row[i].why, (int)w.result.verdict, w.result.cause);
+        if (try_answer(&c, &answer) != row[i].verdict)
+            fail_msg("row %zu, %s: %d, %s", i, row[i].why, (int)c.result.verdict, c.result.cause);
     }
-    world_close(&w);
+    close_both(&w, &c);
 }
 
 static void other_users_and_realms(void **state)
@@ -277,39 +109,41 @@ static void other_users_and_realms(void **state)
         {"bob",      "example.com",   "bob",                    "SHA-512-256", AUTH_REFUSED, "an HA1 for MD5 only"   },
     };
     struct world w;
-    world_open(&w);
+    struct client c;
+    open_both(&w, &c);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char nonce[NONCE_TEXT + 1], uri[64];
-        set_aor(&w, row[i].user, row[i].host);
-        take_nonce(&w, nonce);
+        set_aor(&c, row[i].user, row[i].host);
+        take_nonce(&c, nonce);
         snprintf(uri, sizeof uri, "sip:%s", row[i].host);
         struct answer answer = {.username = row[i].username,
                                 .realm = row[i].host,
                                 .nonce = nonce,
                                 .uri = uri,
                                 .algorithm = row[i].algorithm};
-        if (try_answer(&w, &answer) != row[i].verdict)
-            fail_msg("row %zu, %s: %d, %s", i, row[i].why, (int)w.result.verdict, w.result.cause);
+        if (try_answer(&c, &answer) != row[i].verdict)
+            fail_msg("row %zu, %s: %d, %s", i, row[i].why, (int)c.result.verdict, c.result.cause);
     }
-    world_close(&w);
+    close_both(&w, &c);
 }
 
 static void picks_among_authorizations(void **state)
 {
     (void)state;
     struct world w;
+    struct client c;
     char nonce[NONCE_TEXT + 1], good[1024], foreign[1024];
-    world_open(&w);
-    take_nonce(&w, nonce);
+    open_both(&w, &c);
+    take_nonce(&c, nonce);
     write_answer(&(struct answer){.nonce = nonce}, good);
     write_answer(&(struct answer){.nonce = nonce, .realm = "proxy.example.org"}, foreign);
 
-    assert_int_equal(ask(&w, NULL, NULL), AUTH_CHALLENGE);
-    assert_int_equal(ask(&w, "Basic YWxpY2U6d29uZGVy", NULL), AUTH_CHALLENGE);
-    assert_int_equal(ask(&w, "Bearer abc.def.ghi", foreign), AUTH_CHALLENGE);
-    assert_int_equal(ask(&w, "Digest realm=\"example.com", NULL), AUTH_MALFORMED);
-    assert_int_equal(ask(&w, foreign, good), AUTH_OK);
-    world_close(&w);
+    assert_int_equal(ask(&c, NULL, NULL), AUTH_CHALLENGE);
+    assert_int_equal(ask(&c, "Basic YWxpY2U6d29uZGVy", NULL), AUTH_CHALLENGE);
+    assert_int_equal(ask(&c, "Bearer abc.def.ghi", foreign), AUTH_CHALLENGE);
+    assert_int_equal(ask(&c, "Digest realm=\"example.com", NULL), AUTH_MALFORMED);
+    assert_int_equal(ask(&c, foreign, good), AUTH_OK);
+    close_both(&w, &c);
 }
 
 static void stale_says_so(void **state)
@@ -331,19 +165,20 @@ static void stale_says_so(void **state)
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct world w;
+        struct client c;
         char nonce[NONCE_TEXT + 1];
-        world_open(&w);
-        take_nonce(&w, nonce);
-        w.request.protocol = row[i].protocol;
-        w.request.conn = row[i].conn;
-        w.request.now_ms += (uint64_t)row[i].after_ms;
-        assert_int_equal(net_address_parse(&w.request.source, str_from(row[i].ip), 1), 0);
-        if (try_answer(&w, &(struct answer){.nonce = nonce}) != row[i].verdict)
-            fail_msg("row %zu, %s: %s", i, row[i].why, w.result.cause);
+        open_both(&w, &c);
+        take_nonce(&c, nonce);
+        c.request.protocol = row[i].protocol;
+        c.request.conn = row[i].conn;
+        c.request.now_ms += (uint64_t)row[i].after_ms;
+        assert_int_equal(net_address_parse(&c.request.source, str_from(row[i].ip), 1), 0);
+        if (try_answer(&c, &(struct answer){.nonce = nonce}) != row[i].verdict)
+            fail_msg("row %zu, %s: %s", i, row[i].why, c.result.cause);
         if (row[i].verdict == AUTH_STALE && /* says nothing about the password */
-            try_answer(&w, &(struct answer){.nonce = nonce, .password = "wunder"}) != AUTH_STALE)
+            try_answer(&c, &(struct answer){.nonce = nonce, .password = "wunder"}) != AUTH_STALE)
             fail_msg("row %zu: a wrong answer to it", i);
-        world_close(&w);
+        close_both(&w, &c);
     }
 }
 
@@ -351,30 +186,32 @@ static void udp_nonces_belong_to_an_address(void **state)
 {
     (void)state;
     struct world w;
+    struct client c;
     char nonce[NONCE_TEXT + 1];
-    world_open(&w);
-    w.request.protocol = TRANSPORT_UDP;
-    w.request.conn = 0;
-    take_nonce(&w, nonce);
-    assert_int_equal(net_address_parse(&w.request.source, STR("192.0.2.1"), 40000), 0);
-    assert_int_equal(try_answer(&w, &(struct answer){.nonce = nonce}), AUTH_OK);
-    assert_int_equal(net_address_parse(&w.request.source, STR("192.0.2.2"), 5060), 0);
-    assert_int_equal(try_answer(&w, &(struct answer){.nonce = nonce, .nc = "00000002"}),
+    open_both(&w, &c);
+    c.request.protocol = TRANSPORT_UDP;
+    c.request.conn = 0;
+    take_nonce(&c, nonce);
+    assert_int_equal(net_address_parse(&c.request.source, STR("192.0.2.1"), 40000), 0);
+    assert_int_equal(try_answer(&c, &(struct answer){.nonce = nonce}), AUTH_OK);
+    assert_int_equal(net_address_parse(&c.request.source, STR("192.0.2.2"), 5060), 0);
+    assert_int_equal(try_answer(&c, &(struct answer){.nonce = nonce, .nc = "00000002"}),
                      AUTH_STALE);
-    world_close(&w);
+    close_both(&w, &c);
 }
 
 static void restart_is_stale(void **state)
 {
     (void)state;
     struct world before, after;
+    struct client c, later;
     char nonce[NONCE_TEXT + 1];
-    world_open(&before);
-    take_nonce(&before, nonce);
-    world_close(&before);
-    world_open(&after);
-    assert_int_equal(try_answer(&after, &(struct answer){.nonce = nonce}), AUTH_STALE);
-    world_close(&after);
+    open_both(&before, &c);
+    take_nonce(&c, nonce);
+    close_both(&before, &c);
+    open_both(&after, &later);
+    assert_int_equal(try_answer(&later, &(struct answer){.nonce = nonce}), AUTH_STALE);
+    close_both(&after, &later);
 }
 
 static void one_nonce_through_its_life(void **state)
@@ -394,21 +231,22 @@ static void one_nonce_through_its_life(void **state)
         {{.qop = NO, .nc = NO, .cnonce = NO}, AUTH_STALE,   "RFC 2069 takes fresh ones only"    },
     };
     struct world w;
+    struct client c;
     char nonce[NONCE_TEXT + 1];
-    world_open(&w);
-    take_nonce(&w, nonce);
+    open_both(&w, &c);
+    take_nonce(&c, nonce);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct answer answer = row[i].answer;
         answer.nonce = nonce;
-        if (try_answer(&w, &answer) != row[i].verdict)
-            fail_msg("row %zu, %s: %s", i, row[i].why, w.result.cause);
+        if (try_answer(&c, &answer) != row[i].verdict)
+            fail_msg("row %zu, %s: %s", i, row[i].why, c.result.cause);
     }
-    take_nonce(&w, nonce);
+    take_nonce(&c, nonce);
     struct answer rfc2069 = {.nonce = nonce, .qop = NO, .nc = NO, .cnonce = NO};
-    assert_int_equal(try_answer(&w, &rfc2069), AUTH_OK);
-    assert_int_equal(try_answer(&w, &rfc2069), AUTH_STALE);
-    assert_int_equal(try_answer(&w, &(struct answer){.nonce = nonce}), AUTH_STALE);
-    world_close(&w);
+    assert_int_equal(try_answer(&c, &rfc2069), AUTH_OK);
+    assert_int_equal(try_answer(&c, &rfc2069), AUTH_STALE);
+    assert_int_equal(try_answer(&c, &(struct answer){.nonce = nonce}), AUTH_STALE);
+    close_both(&w, &c);
 }
 
 /* ---- Equal work ---------------------------------------------------------------------------- */
@@ -450,22 +288,23 @@ static void all_refusals_cost_the_same(void **state)
         {"bob",    "SHA-512-256", "no HA1 of this algorithm in the users file"},
     };
     struct world w;
-    world_open(&w);
+    struct client c;
+    open_both(&w, &c);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char nonce[NONCE_TEXT + 1], text[1024];
-        set_aor(&w, row[i].user, "example.com");
-        take_nonce(&w, nonce);
+        set_aor(&c, row[i].user, "example.com");
+        take_nonce(&c, nonce);
         write_answer(&(struct answer){.nonce = nonce,
                                       .username = row[i].user,
                                       .algorithm = row[i].algorithm,
                                       .password = "wunder"},
                      text);
         hashes = 0;
-        assert_int_equal(ask(&w, text, NULL), AUTH_REFUSED);
-        assert_string_equal(w.result.cause, row[i].cause);
+        assert_int_equal(ask(&c, text, NULL), AUTH_REFUSED);
+        assert_string_equal(c.result.cause, row[i].cause);
         assert_int_equal(hashes, 2); /* HA2 and the response */
     }
-    world_close(&w);
+    close_both(&w, &c);
 }
 
 /* ---- Challenges ---------------------------------------------------------------------------- */
@@ -483,13 +322,14 @@ static void challenges_read_as_browsers_want(void **state)
         {"a\"b\\c",     "a\\\"b\\\\c", false, "qop=\"auth\"\r\n"            },
     };
     struct world w;
-    world_open(&w);
+    struct client c;
+    open_both(&w, &c);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char memory[1024], expected[1024];
         struct buf b;
         buf_init_fixed(&b, memory, sizeof memory);
-        w.request.realm = str_from(row[i].realm);
-        auth_put_challenges(w.auth, &b, 0, &w.request, row[i].is_stale);
+        c.request.realm = str_from(row[i].realm);
+        auth_put_challenges(w.auth, &b, 0, &c.request, row[i].is_stale);
         buf_put_char(&b, '\0');
         assert_int_equal(b.error, 0);
         const char *nonce = strstr(memory, "nonce=\"") + strlen("nonce=\"");
@@ -503,28 +343,28 @@ static void challenges_read_as_browsers_want(void **state)
         assert_true(n > 0 && (size_t)n < sizeof expected);
         assert_string_equal(memory, expected);
     }
-    world_close(&w);
+    close_both(&w, &c);
 }
 
 static void no_room_is_an_error(void **state)
 {
     (void)state;
     struct world w;
+    struct client c;
     char memory[200];
     struct buf b;
-    world_open(&w);
+    open_both(&w, &c);
     buf_init_fixed(&b, memory, sizeof memory);
-    auth_put_challenges(w.auth, &b, 0, &w.request, false);
+    auth_put_challenges(w.auth, &b, 0, &c.request, false);
     assert_true(b.error < 0);
-    world_close(&w);
+    close_both(&w, &c);
 }
 
 static void refuses_to_be_made_for_nobody(void **state)
 {
     (void)state;
-    struct config config = {.nonce_ttl_s = 300};
-    assert_null(auth_new(&config, NULL, 0));
-    assert_null(auth_new(&config, NULL, NONCE_MAX_WORKERS + 1));
+    assert_null(auth_new(0));
+    assert_null(auth_new(NONCE_MAX_WORKERS + 1));
     auth_free(NULL);
 }
 

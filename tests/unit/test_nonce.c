@@ -36,13 +36,13 @@ static void ages_and_flows(void **state)
         {0,            FLOW + 1, NONCE_OTHER_FLOW, "ours, but not this connection's"    },
         {301 * 1000,   FLOW + 1, NONCE_EXPIRED,    "both"                               },
     };
-    struct nonces *n = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(1, SLOT_BITS);
     char text[NONCE_TEXT];
     struct str nonce = make(n, 0, text);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         uint64_t serial;
         uint64_t now_ms = NOW_MS + (uint64_t)row[i].after_ms;
-        if (nonces_check(n, nonce, row[i].flow, now_ms, &serial) != row[i].verdict)
+        if (nonces_check(n, nonce, row[i].flow, now_ms, TTL_S, &serial) != row[i].verdict)
             fail_msg("row %zu: %s", i, row[i].why);
     }
     nonces_free(n);
@@ -52,7 +52,7 @@ static void ages_and_flows(void **state)
 static void no_digit_can_be_changed(void **state)
 {
     (void)state;
-    struct nonces *n = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(1, SLOT_BITS);
     char text[NONCE_TEXT];
     struct str nonce = make(n, 0, text);
     for (size_t i = 0; i < NONCE_TEXT; i++) {
@@ -61,7 +61,7 @@ static void no_digit_can_be_changed(void **state)
         text[i] = was == '0' ? '1' : '0';
         bool is_start = i >= 2 && i < 10;
         enum nonce_verdict expected = is_start ? NONCE_OLD_START : NONCE_FOREIGN;
-        if (nonces_check(n, nonce, FLOW, NOW_MS, &serial) != expected)
+        if (nonces_check(n, nonce, FLOW, NOW_MS, TTL_S, &serial) != expected)
             fail_msg("digit %zu", i);
         text[i] = was;
     }
@@ -71,35 +71,36 @@ static void no_digit_can_be_changed(void **state)
 static void strange_shapes_are_foreign(void **state)
 {
     (void)state;
-    struct nonces *n = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(1, SLOT_BITS);
     char text[NONCE_TEXT + 1];
     uint64_t serial;
     struct str nonce = make(n, 0, text);
     text[NONCE_TEXT] = '0';
     struct str longer = {text, NONCE_TEXT + 1};
     struct str shorter = {text, NONCE_TEXT - 1};
-    assert_int_equal(nonces_check(n, longer, FLOW, NOW_MS, &serial), NONCE_FOREIGN);
-    assert_int_equal(nonces_check(n, shorter, FLOW, NOW_MS, &serial), NONCE_FOREIGN);
-    assert_int_equal(nonces_check(n, STR_NONE, FLOW, NOW_MS, &serial), NONCE_FOREIGN);
-    assert_int_equal(nonces_check(n, STR("1636362000:abc"), FLOW, NOW_MS, &serial), NONCE_FOREIGN);
+    assert_int_equal(nonces_check(n, longer, FLOW, NOW_MS, TTL_S, &serial), NONCE_FOREIGN);
+    assert_int_equal(nonces_check(n, shorter, FLOW, NOW_MS, TTL_S, &serial), NONCE_FOREIGN);
+    assert_int_equal(nonces_check(n, STR_NONE, FLOW, NOW_MS, TTL_S, &serial), NONCE_FOREIGN);
+    assert_int_equal(nonces_check(n, STR("1636362000:abc"), FLOW, NOW_MS, TTL_S, &serial),
+                     NONCE_FOREIGN);
 
     assert_int_equal(text[0], 'a');
     text[0] = 'A';
-    assert_int_equal(nonces_check(n, nonce, FLOW, NOW_MS, &serial), NONCE_FOREIGN);
+    assert_int_equal(nonces_check(n, nonce, FLOW, NOW_MS, TTL_S, &serial), NONCE_FOREIGN);
     text[0] = 'g';
-    assert_int_equal(nonces_check(n, nonce, FLOW, NOW_MS, &serial), NONCE_FOREIGN);
+    assert_int_equal(nonces_check(n, nonce, FLOW, NOW_MS, TTL_S, &serial), NONCE_FOREIGN);
     nonces_free(n);
 }
 
 static void restart_makes_them_old(void **state)
 {
     (void)state;
-    struct nonces *before = nonces_new(1, SLOT_BITS, TTL_S);
-    struct nonces *after = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *before = nonces_new(1, SLOT_BITS);
+    struct nonces *after = nonces_new(1, SLOT_BITS);
     char text[NONCE_TEXT];
     uint64_t serial;
     struct str nonce = make(before, 0, text);
-    assert_int_equal(nonces_check(after, nonce, FLOW, NOW_MS, &serial), NONCE_OLD_START);
+    assert_int_equal(nonces_check(after, nonce, FLOW, NOW_MS, TTL_S, &serial), NONCE_OLD_START);
     nonces_free(before);
     nonces_free(after);
 }
@@ -123,7 +124,7 @@ static void a_flow_is_a_connection_or_an_address(void **state)
         {TRANSPORT_UDP, 0, "192.0.2.9", 2000, true,  "NAT may give a new port at any time"},
         {TRANSPORT_UDP, 0, "192.0.2.8", 1000, false, "another address"                    },
     };
-    struct nonces *n = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(1, SLOT_BITS);
     uint64_t first = 0;
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct net_address source;
@@ -143,7 +144,7 @@ static uint64_t next_serial(struct nonces *n, unsigned worker)
     char text[NONCE_TEXT];
     uint64_t serial;
     struct str nonce = make(n, worker, text);
-    assert_int_equal(nonces_check(n, nonce, FLOW, NOW_MS, &serial), NONCE_GOOD);
+    assert_int_equal(nonces_check(n, nonce, FLOW, NOW_MS, TTL_S, &serial), NONCE_GOOD);
     return serial;
 }
 
@@ -168,7 +169,7 @@ static void nc_must_rise(void **state)
         {B, 0,          true,  false, "good for one use"                   },
         {B, UINT32_MAX, false, false, "and for no other"                   },
     };
-    struct nonces *n = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(1, SLOT_BITS);
     uint64_t serial[] = {next_serial(n, 0), next_serial(n, 0)};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct nonce_use use = {serial[row[i].nonce], row[i].nc, row[i].is_whole};
@@ -181,7 +182,7 @@ static void nc_must_rise(void **state)
 static void newer_nonces_push_older_out(void **state)
 {
     (void)state;
-    struct nonces *n = nonces_new(1, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(1, SLOT_BITS);
     uint64_t old = next_serial(n, 0);
     uint64_t neighbour = next_serial(n, 0);
     for (int i = 0; i < (1 << SLOT_BITS) - 2; i++)
@@ -203,7 +204,7 @@ static void workers_have_slots_of_their_own(void **state)
 {
     (void)state;
     enum { WORKERS = 3, EACH = 4 }; /* 16 slots, 4 for each of what could be 4 workers */
-    struct nonces *n = nonces_new(WORKERS, SLOT_BITS, TTL_S);
+    struct nonces *n = nonces_new(WORKERS, SLOT_BITS);
     struct nonce_use use[WORKERS * EACH];
     for (unsigned i = 0; i < WORKERS * EACH; i++) {
         use[i] = (struct nonce_use){next_serial(n, i % WORKERS), 1, false};
@@ -219,10 +220,10 @@ static void workers_have_slots_of_their_own(void **state)
 static void impossible_sizes(void **state)
 {
     (void)state;
-    assert_null(nonces_new(0, SLOT_BITS, TTL_S));
-    assert_null(nonces_new(NONCE_MAX_WORKERS + 1, NONCE_SLOT_BITS, TTL_S));
-    assert_null(nonces_new(3, 1, TTL_S));
-    struct nonces *n = nonces_new(NONCE_MAX_WORKERS, NONCE_SLOT_BITS, TTL_S);
+    assert_null(nonces_new(0, SLOT_BITS));
+    assert_null(nonces_new(NONCE_MAX_WORKERS + 1, NONCE_SLOT_BITS));
+    assert_null(nonces_new(3, 1));
+    struct nonces *n = nonces_new(NONCE_MAX_WORKERS, NONCE_SLOT_BITS);
     struct nonce_use use = {next_serial(n, NONCE_MAX_WORKERS - 1), 1, false};
     assert_true(nonces_use(n, &use));
     nonces_free(n);
@@ -259,7 +260,7 @@ static void of_equal_uses_one_wins(void **state)
 {
     (void)state;
     static struct race race;
-    race.nonces = nonces_new(1, 12, TTL_S);
+    race.nonces = nonces_new(1, 12);
     for (size_t i = 0; i < ROUNDS; i++)
         race.serial[i] = next_serial(race.nonces, 0);
     pthread_t thread[THREADS];
@@ -288,7 +289,7 @@ static void *make_and_use(void *arg)
         char text[NONCE_TEXT];
         struct nonce_use use = {0, 1, false};
         if (nonces_make(maker->nonces, maker->worker, FLOW, NOW_MS, text) == 0 &&
-            nonces_check(maker->nonces, (struct str){text, NONCE_TEXT}, FLOW, NOW_MS,
+            nonces_check(maker->nonces, (struct str){text, NONCE_TEXT}, FLOW, NOW_MS, TTL_S,
                          &use.serial) == NONCE_GOOD)
             maker->good += nonces_use(maker->nonces, &use);
     }
@@ -298,7 +299,7 @@ static void *make_and_use(void *arg)
 static void workers_make_at_once(void **state)
 {
     (void)state;
-    struct nonces *n = nonces_new(THREADS, 8, TTL_S);
+    struct nonces *n = nonces_new(THREADS, 8);
     pthread_t thread[THREADS];
     struct maker maker[THREADS];
     for (unsigned i = 0; i < THREADS; i++) {

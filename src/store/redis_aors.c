@@ -17,6 +17,12 @@ struct redis_aors *redis_aors_new(uint64_t grace_ms)
     return t;
 }
 
+/* The table is made for the AORs of one shard, whose hashes begin alike. */
+static uint64_t hash_of(struct str name)
+{
+    return str_hash(name) >> AOR_SHARD_BITS;
+}
+
 /* ---- AORs ---------------------------------------------------------------------------------- */
 
 static void stop_waiting(struct redis_aors *t, struct redis_aor *a)
@@ -54,13 +60,13 @@ void redis_aors_free(struct redis_aors *t)
 
 struct redis_aor *redis_aors_find(const struct redis_aors *t, struct str name)
 {
-    struct aor *aor = aor_table_find(&t->table, name, str_hash(name));
+    struct aor *aor = aor_table_find(&t->table, name, hash_of(name));
     return aor ? redis_aor_of(aor) : NULL;
 }
 
 struct redis_aor *redis_aors_take(struct redis_aors *t, struct str name)
 {
-    uint64_t hash = str_hash(name);
+    uint64_t hash = hash_of(name);
     struct aor *aor = aor_table_find(&t->table, name, hash);
     if (aor)
         return redis_aor_of(aor);

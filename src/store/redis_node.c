@@ -32,7 +32,10 @@ struct sweep {
 struct redis_node {
     struct redis_store *r;
     char member[NAME_BYTES]; /* "epoch node" of this one */
-    uint64_t next_renewal_ms, patient_until_ms;
+    uint64_t next_renewal_ms;
+    /* When others that are not there count as dead; from the first tick after Redis came up. */
+    uint64_t patient_until_ms;
+    bool is_patience_set;
     bool is_renewing;
     bool had_lease; /* once, since this process started */
     bool is_leaving;
@@ -275,7 +278,7 @@ static bool is_dead(const struct redis_node *n, struct str member)
 {
     struct str node = str_slice(member, str_find(member, ' ') + 1, member.len);
     return str_eq(node, str_from(n->r->cluster->config->node)) ||
-           n->r->now_ms >= n->patient_until_ms;
+           (n->is_patience_set && n->r->now_ms >= n->patient_until_ms);
 }
 
 /* ---- The lease ----------------------------------------------------------------------------- */
@@ -295,7 +298,7 @@ static void check_held(struct redis_node *n, struct str held)
     if (!n->r->is_new_server)
         redis_report_loss(n->r, "the lease of this node is gone");
     n->r->is_new_server = false;
-    n->patient_until_ms = n->r->now_ms + PATIENCE_MS;
+    n->is_patience_set = false;
 }
 
 static void on_renewed(void *arg, const struct redis_reply *reply)
@@ -342,7 +345,7 @@ static void renew(struct redis_node *n)
 
 void redis_node_on_up(struct redis_node *n)
 {
-    n->patient_until_ms = n->r->now_ms + PATIENCE_MS;
+    n->is_patience_set = false;
     renew(n);
 }
 
@@ -357,6 +360,10 @@ void redis_node_tick(struct redis_node *n, uint64_t now_ms)
 {
     if (!is_up(n) || n->is_leaving)
         return;
+    if (!n->is_patience_set) {
+        n->patient_until_ms = now_ms + PATIENCE_MS;
+        n->is_patience_set = true;
+    }
     if (!n->is_renewing && now_ms >= n->next_renewal_ms)
         renew(n);
     if (n->r->cluster->bans && atomic_load(&n->r->cluster->has_lease))

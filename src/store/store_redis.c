@@ -1,6 +1,5 @@
 /* The Redis store: its life, its connection, and what it is asked beside REGISTERs. */
 #include "store_redis_internal.h"
-#include <aorta/clock.h>
 #include <aorta/log.h>
 #include <errno.h>
 #include <redis_lease_lua.h> /* made by CMake of redis_*.lua */
@@ -194,7 +193,6 @@ static void write_all_again(struct redis_store *r)
 static void on_up(void *arg, struct str run_id)
 {
     struct redis_store *r = arg;
-    redis_hear_time(r, clock_now_ms());
     r->is_new_server = run_id.len == 0 || !str_eq(run_id, str_from(r->run_id));
     snprintf(r->run_id, sizeof r->run_id, "%.*s", STR_ARG(run_id));
     atomic_fetch_add(&r->cluster->workers_up, 1);

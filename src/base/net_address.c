@@ -166,3 +166,44 @@ uint64_t net_address_hash_ip(const struct net_address *a)
     struct net_address plain = unmapped(a);
     return str_hash(ip_bytes(&plain));
 }
+
+/* ---- Networks ------------------------------------------------------------------------------ */
+
+static bool has_bits_behind(struct str bytes, unsigned bits)
+{
+    for (unsigned i = bits; i < bytes.len * 8; i++)
+        if ((unsigned char)bytes.ptr[i / 8] >> (7 - i % 8) & 1)
+            return true;
+    return false;
+}
+
+int net_network_parse(struct net_network *network, struct str text)
+{
+    struct net_network parsed;
+    size_t slash = str_find(text, '/');
+    int rc = net_address_parse(&parsed.address, str_slice(text, 0, slash), 0);
+    if (rc < 0)
+        return rc;
+    struct str bytes = ip_bytes(&parsed.address);
+    uint64_t bits = bytes.len * 8;
+    if (slash < text.len && str_to_u64(str_slice(text, slash + 1, text.len), bits, &bits) < 0)
+        return -EINVAL;
+    parsed.prefix_bits = (unsigned)bits;
+    if (has_bits_behind(bytes, parsed.prefix_bits))
+        return -EINVAL;
+    *network = parsed;
+    return 0;
+}
+
+bool net_networks_have(const struct net_networks *networks, const struct net_address *a)
+{
+    struct net_address plain = unmapped(a);
+    for (size_t i = 0; i < networks->count; i++) {
+        const struct net_network *n = &networks->item[i];
+        if (n->address.any.sa_family == plain.any.sa_family &&
+            starts_with_bits(ip_bytes(&plain), (const uint8_t *)ip_bytes(&n->address).ptr,
+                             n->prefix_bits))
+            return true;
+    }
+    return false;
+}

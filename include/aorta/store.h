@@ -19,9 +19,18 @@ struct store_outcome {
 /* Runs exactly once, perhaps before the call returns; `outcome` is valid only during it. */
 typedef void store_applied_fn(void *arg, const struct store_outcome *outcome);
 
-/* A page of the listing, bindings of one AOR together. Valid during the callback. */
-typedef void store_listed_fn(void *arg, struct str aor, const struct binding *bindings,
-                             size_t count);
+/* Each of these runs exactly once for its call, perhaps before the call returns; what it is given
+ * is valid only during it. `error`: 0, or as in struct store_outcome, and then nothing else is. */
+typedef void store_found_fn(void *arg, int error, const struct binding *bindings, size_t count);
+
+struct store_aor {
+    struct str aor;
+    const struct binding *bindings; /* newest first */
+    size_t count;                   /* never 0 */
+};
+/* `next_cursor` is where to go on; 0: that was all. */
+typedef void store_listed_fn(void *arg, int error, uint64_t next_cursor,
+                             const struct store_aor *aors, size_t count);
 
 struct store_counts {
     uint64_t aors;
@@ -42,14 +51,19 @@ struct store_ops {
     void (*close_flow)(struct store *s, struct str aor, conn_id conn, bool remove);
     /* Is any binding of this AOR carried by this connection? */
     bool (*has_flow)(struct store *s, struct str aor, conn_id conn);
-    /* One AOR, newest first. Calls `listed` once, or not at all when it has no bindings. */
-    void (*find)(struct store *s, struct str aor, struct arena *arena, store_listed_fn *listed,
+    /* One AOR, newest first. `arena` is scratch until `done` has run. */
+    void (*find)(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                  void *arg);
-    /* Every AOR from `*cursor` (0 to begin) on, until about `limit` bindings were listed; *cursor
-     * is then where to go on, 0 at the end. AORs that stay throughout are listed exactly once.
-     * -ENOMEM when `arena` cannot hold a page; then nothing was listed and *cursor stays. */
-    int (*list)(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
-                store_listed_fn *listed, void *arg);
+    /* AORs from `cursor` (0 to begin) on, until about `limit` bindings are listed; an AOR's stay
+     * together. Those that stay throughout are met exactly once on the way from 0 to 0, unless a
+     * store says that it may meet them twice. -ENOMEM when `arena` cannot hold a page. `arena` is
+     * scratch until `done` has run. */
+    void (*list)(struct store *s, uint64_t cursor, size_t limit, struct arena *arena,
+                 store_listed_fn *done, void *arg);
+    /* Removes all bindings of an AOR, whoever holds them. `count` says how many there were;
+     * `bindings` is NULL. `arena` is scratch until `done` has run. */
+    void (*remove)(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
+                   void *arg);
     void (*count)(struct store *s, struct store_counts *out);
     /* Removes what is past its time. Each worker calls it about once a second with its number. */
     void (*tick)(struct store *s, unsigned worker, uint64_t now_ms);

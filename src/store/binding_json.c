@@ -72,6 +72,18 @@ static void put_instance(struct buf *b, struct str instance)
     put_member(b, "instance", str_slice(instance, 1, instance.len - 1)); /* without quotes */
 }
 
+static struct str own_or(struct str own, struct str otherwise)
+{
+    return own.len > 0 ? own : otherwise;
+}
+
+/* What the callback wanted kept; a JSON object already. */
+static void put_grant(struct buf *b, struct str grant)
+{
+    buf_put_text(b, ",\"grant\":");
+    buf_put_str(b, grant.len > 0 ? grant : STR("null"));
+}
+
 void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
                       const struct binding_json_context *ctx)
 {
@@ -82,7 +94,7 @@ void binding_put_json(struct buf *b, struct str aor, const struct binding *bindi
     put_member(b, "contact", binding->contact);
     put_member(b, "protocol", str_from(transport_kind_name(binding->protocol)));
     put_proxy(b, &binding->source);
-    put_member(b, "sbcAddress", ctx->sbc_address);
+    put_member(b, "sbcAddress", own_or(binding->sbc_address, ctx->sbc_address));
     buf_printf(b, ",\"expiresIn\":%llu,\"expiryTime\":%llu",
                (unsigned long long)(left_ms + 999) / 1000, (unsigned long long)binding->expires_ms);
     put_q(b, binding->q_milli);
@@ -96,7 +108,8 @@ void binding_put_json(struct buf *b, struct str aor, const struct binding *bindi
     put_path(b, binding->path);
     put_member(b, "userAgent", binding->user_agent);
     buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
-    put_member(b, "node", ctx->node);
+    put_member(b, "node", own_or(binding->node, ctx->node));
     put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
-    buf_put_text(b, ",\"grant\":null}");
+    put_grant(b, binding->grant);
+    buf_put_char(b, '}');
 }

@@ -274,52 +274,67 @@ static bool memory_has_flow(struct store *s, struct str name, conn_id conn)
     return r != NULL;
 }
 
+static void memory_remove(struct store *s, struct str name, struct arena *arena,
+                          store_found_fn *done, void *arg)
+{
+    (void)arena;
+    struct memory_store *m = memory_store(s);
+    uint64_t hash = str_hash(name);
+    size_t count = 0;
+    struct shard *shard = lock_shard_of(m, hash);
+    struct aor *aor = aor_table_find(&shard->aors, name, hash);
+    while (aor && aor->first) {
+        struct binding_record *r = aor->first;
+        if (ends_ms(m, r) > shard->now_ms)
+            count++;
+        else
+            shard->expired_total++;
+        unlink_record(shard, r);
+        free(r);
+    }
+    if (aor)
+        remove_if_empty(shard, aor);
+    unlock(shard);
+    done(arg, 0, NULL, count);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-/* An AOR as it was under the lock, copied to the arena. */
-struct copied_aor {
-    struct copied_aor *next;
-    struct str name;
-    struct binding *bindings;
-    size_t count; /* 0: all past their time */
-};
-
+/* An AOR as it is under the lock, copied to the arena: without bindings when all are past their
+ * time. */
 static int copy_aor(const struct memory_store *m, const struct shard *shard, const struct aor *aor,
-                    struct arena *arena, struct copied_aor *out)
+                    struct arena *arena, struct store_aor *out)
 {
-    size_t most = 0;
+    size_t most = 0, count = 0;
     for (const struct binding_record *r = aor->first; r; r = r->next)
         most++;
-    *out = (struct copied_aor){
-        .name = {aor->name, aor->name_len}
-    };
-    out->name = arena_copy(arena, out->name);
-    out->bindings = arena_alloc(arena, most * sizeof *out->bindings);
-    if (!out->name.ptr || !out->bindings)
+    struct str name = arena_copy(arena, (struct str){aor->name, aor->name_len});
+    struct binding *bindings = arena_alloc(arena, most * sizeof *bindings);
+    if (!name.ptr || !bindings)
         return -ENOMEM;
     for (const struct binding_record *r = aor->first; r; r = r->next) {
         if (ends_ms(m, r) <= shard->now_ms)
             continue;
-        int rc = binding_record_copy(r, arena, &out->bindings[out->count]);
+        int rc = binding_record_copy(r, arena, &bindings[count]);
         if (rc < 0)
             return rc;
-        out->count++;
+        count++;
     }
+    *out = (struct store_aor){name, bindings, count};
     return 0;
 }
 
-static void memory_find(struct store *s, struct str name, struct arena *arena,
-                        store_listed_fn *listed, void *arg)
+static void memory_find(struct store *s, struct str name, struct arena *arena, store_found_fn *done,
+                        void *arg)
 {
     struct memory_store *m = memory_store(s);
     uint64_t hash = str_hash(name);
-    struct copied_aor copy = {0};
+    struct store_aor found = {0};
     struct shard *shard = lock_shard_of(m, hash);
     const struct aor *aor = aor_table_find(&shard->aors, name, hash);
-    int rc = aor ? copy_aor(m, shard, aor, arena, &copy) : 0;
+    int rc = aor ? copy_aor(m, shard, aor, arena, &found) : 0;
     unlock(shard);
-    if (rc == 0 && copy.count > 0)
-        listed(arg, copy.name, copy.bindings, copy.count);
+    done(arg, rc, found.bindings, found.count);
 }
 
 /* A page of the listing. AORs are visited in the order of their hashes, shard after shard, and the
@@ -327,24 +342,37 @@ static void memory_find(struct store *s, struct str name, struct arena *arena,
  * twice or missed. AORs of one hash share a page. */
 struct page {
     struct arena *arena;
-    size_t limit; /* of bindings */
-    size_t count;
-    struct copied_aor *first, **end;
+    size_t limit;    /* of bindings */
+    size_t bindings; /* so far */
+    struct store_aor *aors;
+    size_t count, capacity;
     uint64_t last_hash;
 };
+
+static int grow_page(struct page *page)
+{
+    size_t capacity = page->capacity > 0 ? page->capacity * 2 : 16;
+    struct store_aor *aors = arena_alloc(page->arena, capacity * sizeof *aors);
+    if (!aors)
+        return -ENOMEM;
+    if (page->count > 0)
+        memcpy(aors, page->aors, page->count * sizeof *aors);
+    page->aors = aors;
+    page->capacity = capacity;
+    return 0;
+}
 
 static int add_to_page(struct page *page, const struct memory_store *m, const struct shard *shard,
                        const struct aor *aor)
 {
-    struct copied_aor *copy = arena_alloc(page->arena, sizeof *copy);
-    if (!copy)
+    if (page->count == page->capacity && grow_page(page) < 0)
         return -ENOMEM;
+    struct store_aor *copy = &page->aors[page->count];
     int rc = copy_aor(m, shard, aor, page->arena, copy);
     if (rc < 0)
         return rc;
-    *page->end = copy;
-    page->end = &copy->next;
-    page->count += copy->count;
+    page->count += copy->count > 0;
+    page->bindings += copy->count;
     page->last_hash = aor->hash;
     return 0;
 }
@@ -358,7 +386,7 @@ static int add_shard_to_page(struct page *page, struct memory_store *m, uint64_t
     struct shard *shard = lock_shard_of(m, *from);
     const struct aor *aor = aor_table_from(&shard->aors, *from);
     for (; aor && rc == 0; aor = aor_table_after(&shard->aors, aor)) {
-        if (page->count >= page->limit && aor->hash != page->last_hash) {
+        if (page->bindings >= page->limit && aor->hash != page->last_hash) {
             next = aor->hash;
             break;
         }
@@ -369,23 +397,18 @@ static int add_shard_to_page(struct page *page, struct memory_store *m, uint64_t
     return rc;
 }
 
-static int memory_list(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
-                       store_listed_fn *listed, void *arg)
+static void memory_list(struct store *s, uint64_t cursor, size_t limit, struct arena *arena,
+                        store_listed_fn *done, void *arg)
 {
     struct page page = {.arena = arena, .limit = limit > 0 ? limit : 1};
-    page.end = &page.first;
-    uint64_t from = *cursor;
-    do {
-        int rc = add_shard_to_page(&page, memory_store(s), &from);
-        if (rc < 0)
-            return rc;
-    } while (from != 0 && page.count < page.limit);
-
-    for (const struct copied_aor *aor = page.first; aor; aor = aor->next)
-        if (aor->count > 0)
-            listed(arg, aor->name, aor->bindings, aor->count);
-    *cursor = from;
-    return 0;
+    int rc;
+    do
+        rc = add_shard_to_page(&page, memory_store(s), &cursor);
+    while (rc == 0 && cursor != 0 && page.bindings < page.limit);
+    if (rc < 0)
+        done(arg, rc, 0, NULL, 0);
+    else
+        done(arg, 0, cursor, page.aors, page.count);
 }
 
 static void memory_count(struct store *s, struct store_counts *out)
@@ -447,6 +470,7 @@ static const struct store_ops memory_ops = {
     .has_flow = memory_has_flow,
     .find = memory_find,
     .list = memory_list,
+    .remove = memory_remove,
     .count = memory_count,
     .tick = memory_tick,
     .is_ready = memory_is_ready,

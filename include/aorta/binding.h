@@ -22,13 +22,15 @@ struct binding {
     struct str path; /* Path values joined by ", "; empty: none */
     struct str user_agent;
     struct str grant;             /* a JSON object: what the callback wants kept; empty: none */
-    struct str node, sbc_address; /* of another node's binding; empty: it is this node's own */
     enum transport_kind protocol;
     struct net_address source; /* printed as proxy: sip:SOURCE:PORT */
     conn_id conn;              /* 0: UDP */
     uint64_t refreshed_ms;     /* when this grant began */
     uint64_t expires_ms;       /* when it ends; kept `grace` longer */
     uint64_t authenticated_ms; /* last time its user proved who he is */
+    /* Who holds it, of another node's, as found in a store that several nodes share: its id and the
+     * host:port of its SIP side. Empty: this node. */
+    struct str node, sbc_address;
 };
 
 /* Who asks, and what one atomic step over an AOR's bindings shall do. */

@@ -3,7 +3,7 @@
 #define AORTA_BINDING_JSON_H
 #include <aorta/binding.h>
 
-/* What the binding itself does not know. */
+/* What a binding of this node does not know itself. */
 struct binding_json_context {
     struct str sbc_address; /* host:port by which others reach this node */
     struct str node;

@@ -231,6 +231,21 @@ static void sources_and_protocols(void **state)
     }
 }
 
+static void tells_what_others_hold(void **state)
+{
+    (void)state;
+    struct binding b = usual();
+    expect_member(&b, "node", "\"node \\\"1\\\"\"", "this node's");
+    b.node = STR("node 2");
+    expect_member(&b, "node", "\"node 2\"", "another's");
+    expect_member(&b, "sbcAddress", "\"198.51.100.1:5060\"", "this node's");
+    b.sbc_address = STR("198.51.100.2:5060");
+    expect_member(&b, "sbcAddress", "\"198.51.100.2:5060\"", "another's");
+    expect_member(&b, "grant", "null", "nothing granted");
+    b.grant = STR("{\"call_hook\":\"x\"}");
+    expect_member(&b, "grant", "{\"call_hook\":\"x\"}", "what the callback said");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +256,7 @@ int main(void)
         cmocka_unit_test(flows),
         cmocka_unit_test(text_from_strangers),
         cmocka_unit_test(sources_and_protocols),
+        cmocka_unit_test(tells_what_others_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // An authentication callback in the test's own process (SPEC 5). It checks the digest as a
 // customer's would, unless a test tells it to behave in another way, and keeps what it was asked.
+import { isUtf8 } from 'node:buffer';
 import http from 'node:http';
 import https from 'node:https';
 import { after, before } from 'node:test';
@@ -189,7 +190,9 @@ export class CallbackServer {
     });
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
-    exchange.text = Buffer.concat(chunks).toString();
+    const bytes = Buffer.concat(chunks);
+    exchange.isUtf8 = isUtf8(bytes);
+    exchange.text = bytes.toString();
     try {
       exchange.body = JSON.parse(exchange.text);
     } catch {

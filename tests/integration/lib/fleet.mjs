@@ -3,6 +3,7 @@
 import { UdpClient } from './clients.mjs';
 import { within } from './expect.mjs';
 import { Phone } from './phone.mjs';
+import { DOMAIN } from './server.mjs';
 import { parseResponse } from './sip.mjs';
 
 const RESEND_MS = [500, 1000, 2000, 4000];
@@ -59,17 +60,17 @@ export class SharedUdp {
 }
 
 /** `count` phones over UDP, users u0, u1 … with password p; closed with test `t`. */
-export async function openFleet(t, server, count, { sockets = 20, first = 0 } = {}) {
+export async function openFleet(t, server, count, { sockets = 20, first = 0, domain = DOMAIN } = {}) {
   const shared = await Promise.all(Array.from({ length: Math.min(sockets, count) }, () => SharedUdp.open(server)));
   t.after(() => shared.forEach((socket) => socket.close()));
   return Promise.all(
     Array.from({ length: count }, (_, i) => {
       const client = shared[i % shared.length].client();
-      return Phone.open(server, 'udp', { user: `u${first + i}`, password: 'p', client });
+      return Phone.open(server, 'udp', { user: `u${first + i}`, domain, password: 'p', client });
     })
   );
 }
 
 /** The users file for them. */
-export const fleetUsers = (count, domain = 'example.com') =>
+export const fleetUsers = (count, domain = DOMAIN) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`u${i}@${domain}`, { password: 'p' }]));

@@ -22,7 +22,7 @@ export class SharedUdp {
 
   take(text) {
     const key = keyOf(text);
-    this.waiting.get(key)?.(text);
+    this.waiting.get(key)?.resolve(text);
     this.waiting.delete(key);
   }
 
@@ -30,7 +30,7 @@ export class SharedUdp {
   async ask(text, ms) {
     const key = keyOf(text);
     const timers = RESEND_MS.map((wait) => setTimeout(() => this.udp.send(text), wait));
-    const answer = new Promise((resolve) => this.waiting.set(key, resolve));
+    const answer = new Promise((resolve, reject) => this.waiting.set(key, { resolve, reject }));
     this.udp.send(text);
     try {
       return await within(ms, `an answer to ${key}`, answer);
@@ -54,8 +54,10 @@ export class SharedUdp {
     };
   }
 
+  /** Who still waits for an answer is told. */
   close() {
     this.udp.close();
+    for (const { reject } of this.waiting.values()) reject(new Error('closed while an answer was due'));
   }
 }
 

@@ -1,43 +1,11 @@
 // The real JsSIP against aorta.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import './lib/browser_socket.mjs';
-import JsSIP from 'jssip';
-import { assertBetween, assertStatus, until, within } from './lib/expect.mjs';
+import { assertBetween, assertStatus, until } from './lib/expect.mjs';
 import { DOMAIN, PASSWORD, startServer, withServer } from './lib/server.mjs';
+import { JsSIP, next, startUa } from './lib/jssip.mjs';
 import { openPhone } from './lib/phone.mjs';
 import { ODD_CONTACTS } from './lib/odd_contacts.mjs';
-
-function startUa(t, server, kind, options = {}) {
-  const socket = new JsSIP.WebSocketInterface(`${kind}://127.0.0.1:${server.port[kind]}`);
-  const ua = new JsSIP.UA({
-    sockets: [socket],
-    uri: `sip:alice@${DOMAIN}`,
-    password: PASSWORD.alice,
-    connection_recovery_min_interval: 1,
-    ...options,
-  });
-  t.after(() => ua.stop());
-  ua.start();
-  return ua;
-}
-
-/** The next `event` of the user agent; any failure to register ends the waiting. */
-async function next(ua, event, ms = 8000) {
-  const wait = new AbortController();
-  const failure = once(ua, 'registrationFailed', { signal: wait.signal }).then(([e]) => {
-    throw new Error(`registration failed: ${e.cause} ${e.response?.status_code}`);
-  });
-  const races = event === 'registrationFailed' ? [] : [failure];
-  try {
-    const [detail] = await within(ms, `JsSIP ${event}`, Promise.race([once(ua, event, { signal: wait.signal }), ...races]));
-    return detail;
-  } finally {
-    failure.catch(() => {});
-    wait.abort();
-  }
-}
 
 describe('JsSIP', () => {
   const server = withServer();

@@ -8,10 +8,11 @@ import { within } from './expect.mjs';
 import { parseResponse } from './sip.mjs';
 
 class Client {
-  constructor(kind, host) {
+  /** `host` is the server's; `from`, when given, the address of ours to come from. */
+  constructor(kind, host, from = host) {
     this.kind = kind;
     this.inbox = new Inbox(kind);
-    this.host = host.includes(':') ? `[${host}]` : host;
+    this.host = from.includes(':') ? `[${from}]` : from;
   }
 
   /** Next message as text; on streams a pong is the message "\r\n". */
@@ -39,11 +40,11 @@ class Client {
 }
 
 export class UdpClient extends Client {
-  static async open(port, { host = '127.0.0.1' } = {}) {
-    const client = new UdpClient('udp', host);
+  static async open(port, { host = '127.0.0.1', localAddress = host } = {}) {
+    const client = new UdpClient('udp', host, localAddress);
     client.socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
     client.socket.on('message', (data) => client.inbox.push(data.toString('latin1')));
-    await new Promise((resolve) => client.socket.bind(0, host, resolve));
+    await new Promise((resolve) => client.socket.bind(0, localAddress, resolve));
     await new Promise((resolve) => client.socket.connect(port, host, resolve));
     client.socket.on('error', () => {}); // the server is gone: seen by who waits
     client.localPort = client.socket.address().port;
@@ -102,24 +103,24 @@ function firstMessageLength(text) {
 }
 
 export class TcpClient extends StreamClient {
-  static async open(port, { host = '127.0.0.1' } = {}) {
-    const socket = net.connect({ port, host });
+  static async open(port, { host = '127.0.0.1', localAddress } = {}) {
+    const socket = net.connect({ port, host, localAddress });
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return new TcpClient('tcp', host).attach(socket);
+    return new TcpClient('tcp', host, localAddress).attach(socket);
   }
 }
 
 export class TlsClient extends StreamClient {
-  static async open(port, { host = '127.0.0.1' } = {}) {
-    const socket = tls.connect({ port, host, rejectUnauthorized: false });
+  static async open(port, { host = '127.0.0.1', localAddress } = {}) {
+    const socket = tls.connect({ port, host, localAddress, rejectUnauthorized: false });
     await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
-    return new TlsClient('tls', host).attach(socket);
+    return new TlsClient('tls', host, localAddress).attach(socket);
   }
 }
 
 export class WsClient extends Client {
   static async open(port, { kind = 'ws', host = '127.0.0.1', protocol = 'sip', ...options } = {}) {
-    const client = new WsClient(kind, host);
+    const client = new WsClient(kind, host, options.localAddress);
     const socket = new WebSocket(`${kind}://${host}:${port}/`, protocol, {
       rejectUnauthorized: false,
       perMessageDeflate: false,

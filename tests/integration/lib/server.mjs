@@ -15,9 +15,6 @@ export const AORTA = path.resolve(process.env.AORTA_BIN ?? path.join(ROOT, 'buil
 export const DOMAIN = 'example.com';
 export const PASSWORD = { alice: 'wonderland', bob: 'builder', carol: 'christmas' };
 
-const USERS = Object.fromEntries(
-  Object.entries(PASSWORD).map(([user, password]) => [`${user}@${DOMAIN}`, { password }])
-);
 const CONFIG = {
   listen: ['udp', 'tcp', 'tls', 'ws', 'wss'].map((kind) => `${kind}://127.0.0.1:0`),
   workers: 2,
@@ -26,6 +23,8 @@ const CONFIG = {
   http: { www: false },
   logging: { level: process.env.AORTA_LOG ?? 'warn' },
 };
+export const RELOADED = /configuration reloaded/;
+export const NOT_RELOADED = /configuration not reloaded/;
 const SANITIZER_REPORT = /(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:/;
 
 const running = new Set();
@@ -48,17 +47,20 @@ function isPlainObject(value) {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-function merge(base, over) {
+/** `over` laid over `base`, object by object; an undefined value leaves a key out of the file. */
+export function merge(base, over) {
   const merged = { ...base };
   for (const [key, value] of Object.entries(over))
     merged[key] = isPlainObject(value) && isPlainObject(merged[key]) ? merge(merged[key], value) : value;
   return merged;
 }
 
-/** One HTTP exchange on a connection of its own: {status, headers, body}; `json()` parses it. */
-export function httpRequest(url, options = {}) {
+/** One HTTP exchange on a connection of its own: {status, headers, body}; `json()` parses it. `body`
+ * is sent as JSON. */
+export function httpRequest(url, { body: sent, headers = {}, ...options } = {}) {
+  const type = sent === undefined ? {} : { 'Content-Type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const request = http.request(url, { agent: false, ...options }, (response) => {
+    const request = http.request(url, { agent: false, headers: { ...type, ...headers }, ...options }, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('error', reject);
@@ -69,7 +71,7 @@ export function httpRequest(url, options = {}) {
     });
     request.on('error', reject);
     request.setTimeout(patient(5000), () => request.destroy(new Error(`${url}: no answer`)));
-    request.end();
+    request.end(sent === undefined ? undefined : JSON.stringify(sent));
   });
 }
 
@@ -94,11 +96,17 @@ export function runAorta(args, { cwd, env, ms = 10000 } = {}) {
   return within(ms, `aorta ${args.join(' ')} ends`, ended).finally(() => child.kill('SIGKILL'));
 }
 
+/** The three default users of `domain`, as a users file has them. */
+export const usersOf = (domain) =>
+  Object.fromEntries(Object.entries(PASSWORD).map(([user, password]) => [`${user}@${domain}`, { password }]));
+
 export class Server {
-  /** `config` is laid over the tests' defaults; `users` replaces the three default users. */
-  constructor({ config = {}, users = USERS, args = [], command = [] } = {}) {
+  /** `config` is laid over the tests' defaults; `users` replaces the three default users; `files`
+   * lie beside them, {name: object or text}. */
+  constructor({ config = {}, users = usersOf(DOMAIN), files = {}, args = [], command = [] } = {}) {
     this.overrides = config;
     this.users = users;
+    this.files = files;
     this.args = args;
     this.command = command; // runs aorta under something else
     this.folder = temporaryFolder();
@@ -123,8 +131,34 @@ export class Server {
 
   writeFiles() {
     this.config = merge(merge(CONFIG, { http: { admin: this.admin } }), this.overrides);
-    fs.writeFileSync(path.join(this.folder, 'aorta.json'), JSON.stringify(this.config, null, 2));
-    fs.writeFileSync(path.join(this.folder, 'users.json'), JSON.stringify(this.users));
+    const files = { 'aorta.json': this.config, 'users.json': this.users, ...this.files };
+    for (const [name, content] of Object.entries(files)) this.writeFile(name, content);
+  }
+
+  writeFile(name, content) {
+    const text = typeof content === 'string' ? content : JSON.stringify(content, null, 2);
+    fs.writeFileSync(path.join(this.folder, name), text);
+  }
+
+  /** SIGHUP, after `config` was laid over the configuration and `users` and `files` replaced theirs.
+   * Waits until the log tells what came of it. At log level info at least, before and after. */
+  async reload({ config = {}, users = this.users, files = {} } = {}) {
+    this.overrides = merge(this.overrides, config);
+    this.users = users;
+    this.files = { ...this.files, ...files };
+    this.writeFiles();
+    const said = await this.hangUp();
+    assert.match(said, RELOADED);
+  }
+
+  /** SIGHUP for files as they lie there; returns what the log said of it. */
+  async hangUp() {
+    const from = this.stderr.length;
+    this.child.kill('SIGHUP');
+    return until('the log tells of the reload', () => {
+      const said = this.stderr.slice(from);
+      return (RELOADED.test(said) || NOT_RELOADED.test(said)) && said;
+    });
   }
 
   spawn() {
@@ -167,14 +201,28 @@ export class Server {
   }
 
   /** Asks the admin listener, with its token if it has one. */
-  get(path_) {
+  api(method, path_, body) {
     const token = this.config.http.adminToken;
-    return httpRequest(this.admin + path_, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    return httpRequest(this.admin + path_, { method, headers, body });
+  }
+
+  get(path_) {
+    return this.api('GET', path_);
   }
 
   /** Asks the public part, on the ws port. */
   page(path_, options = {}) {
     return httpRequest(`http://127.0.0.1:${this.port.ws}${path_}`, options);
+  }
+
+  async isReady() {
+    return (await this.page('/readyz')).status === 200;
+  }
+
+  /** Readiness as a load balancer sees it, within `ms`. */
+  async ready(is = true, ms = 5000) {
+    await until(`/readyz is ${is ? 200 : 503}`, async () => (await this.isReady()) === is, ms);
   }
 
   async registrations(query = 'limit=1000') {
@@ -183,8 +231,16 @@ export class Server {
     return answer.json().registrations;
   }
 
-  bindingsOf(user) {
-    return this.registrations(`aor=${encodeURIComponent(`${user}@${DOMAIN}`)}`);
+  bindingsOf(user, domain = DOMAIN) {
+    return this.registrations(`aor=${encodeURIComponent(`${user}@${domain}`)}`);
+  }
+
+  /** As a power cut: SIGKILL. `comeBack()` starts it anew. */
+  async kill() {
+    this.isStopping = true;
+    this.wasKilled = true;
+    this.child.kill('SIGKILL');
+    await within(5000, 'aorta is killed', this.ended);
   }
 
   terminate() {
@@ -194,7 +250,7 @@ export class Server {
 
   /** SIGTERM, and it must end in time, with status 0 and no sanitizer's report. */
   async stop({ ms = 10000 } = {}) {
-    if (!this.child) return;
+    if (!this.child || this.wasKilled) return;
     if (!this.hasEnded) this.terminate();
     const { code, signal } = await within(ms, 'aorta ends', this.ended).finally(() => this.child.kill('SIGKILL'));
     assert.doesNotMatch(this.stderr, SANITIZER_REPORT);
@@ -205,16 +261,19 @@ export class Server {
   /** Ends it and starts it again on the same ports. */
   async restart() {
     await this.stop();
+    await this.comeBack();
+  }
+
+  /** Starts it again on the ports that it had. */
+  async comeBack() {
     this.overrides = { ...this.overrides, listen: this.listeners };
+    this.wasKilled = false;
     await this.start();
   }
 
-  async dispose() {
-    try {
-      await this.stop();
-    } finally {
-      fs.rmSync(this.folder, { recursive: true, force: true });
-    }
+  dispose() {
+    this.disposed ??= this.stop().finally(() => fs.rmSync(this.folder, { recursive: true, force: true }));
+    return this.disposed;
   }
 }
 

@@ -101,16 +101,17 @@ export const hash = (algorithm, text) => crypto.createHash(HASH[algorithm]).upda
 
 export const ha1 = (algorithm, user, realm, password) => hash(algorithm, `${user}:${realm}:${password}`);
 
-/** The challenges of a 401, in their order, as objects of unquoted values. */
-export function challenges(response) {
-  return response.all('WWW-Authenticate').map((line) => {
-    const [, scheme, list] = /^(\S+)\s+(.*)$/.exec(line);
-    const challenge = { scheme, line };
-    for (const [, name, quoted, plain] of list.matchAll(/([\w-]+)=(?:"((?:\\.|[^"\\])*)"|([^,\s]*))/g))
-      challenge[name] = quoted ?? plain;
-    return challenge;
-  });
+/** `Digest a="b", c=d` as an object of unquoted values, with its scheme and the line as it stood. */
+export function parseAuth(line) {
+  const [, scheme, list] = /^(\S+)\s+(.*)$/.exec(line);
+  const parsed = { scheme, line };
+  for (const [, name, quoted, plain] of list.matchAll(/([\w-]+)=(?:"((?:\\.|[^"\\])*)"|([^,\s]*))/g))
+    parsed[name] = quoted ?? plain;
+  return parsed;
 }
+
+/** The challenges of a 401, in their order. */
+export const challenges = (response) => response.all('WWW-Authenticate').map(parseAuth);
 
 /** The value of Authorization. `qop: false` answers as RFC 2069 did. */
 export function credentials(challenge, { method = 'REGISTER', uri, user, password, nc = 1, qop = true, cnonce = token() }) {

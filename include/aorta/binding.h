@@ -28,6 +28,7 @@ struct binding {
     uint64_t refreshed_ms;     /* when this grant began */
     uint64_t expires_ms;       /* when it ends; kept `grace` longer */
     uint64_t authenticated_ms; /* last time its user proved who he is */
+    uint32_t expires_limit_s;  /* the upper bound that the authenticator set then; 0: none */
     /* Who holds it, of another node's, as found in a store that several nodes share: its id and the
      * host:port of its SIP side. Empty: this node. */
     struct str node, sbc_address;

@@ -100,6 +100,7 @@ static struct binding make_binding(const struct plan *p, const struct sip_contac
         .conn = request->conn,
         .refreshed_ms = request->now_ms,
         .authenticated_ms = request->authenticated_ms,
+        .expires_limit_s = request->expires_limit_s,
     };
 }
 
@@ -285,8 +286,7 @@ static bool is_same_flow(const struct binding *a, const struct binding *b)
     return transport_kind_is_stream(a->protocol) || net_address_same(&a->source, &b->source);
 }
 
-/* The authenticator's bound is not kept, and need not be: it held for the time that `was` got, and
- * this is the same time again. */
+/* Nobody who has proved nothing changes how long somebody stays. */
 static bool is_same_grant(const struct binding *was, const struct binding *now)
 {
     return was->expires_ms - was->refreshed_ms == now->expires_ms - now->refreshed_ms;
@@ -330,9 +330,13 @@ static bool is_pure_refresh(const struct plan *p)
 static bool inherit_proof(const struct binding_request *request, const struct binding *was,
                           struct binding *now)
 {
+    uint64_t limit_ms = now->refreshed_ms + UINT64_C(1000) * was->expires_limit_s;
+    if (was->expires_limit_s > 0 && now->expires_ms > limit_ms)
+        now->expires_ms = limit_ms;
     if (!is_same_grant(was, now) || !is_proof_fresh(was, request))
         return false;
     now->authenticated_ms = was->authenticated_ms;
+    now->expires_limit_s = was->expires_limit_s;
     now->grant = was->grant;
     return true;
 }

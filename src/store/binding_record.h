@@ -13,7 +13,7 @@ struct binding_record {
     struct aor *aor;
     uint64_t refreshed_ms, expires_ms, authenticated_ms;
     conn_id conn;
-    uint32_t reg_id, cseq;
+    uint32_t reg_id, cseq, expires_limit_s;
     int16_t q_milli;
     uint8_t protocol;
     bool is_outbound : 1, is_nat : 1, is_flow_dead : 1;

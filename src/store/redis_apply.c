@@ -181,7 +181,6 @@ static int remember_content(struct redis_apply *op, const struct redis_content *
             redis_forget_record(op->r, a, r);
     }
     redis_remember_records(op->r, a, keep);
-    a->revision = content->revision;
     a->is_known = rc == 0;
     op->stale = content->stale;
     op->stale_count = content->stale_count;
@@ -286,8 +285,8 @@ static void on_stored(struct redis_apply *op)
 static void on_other_revision(struct redis_apply *op, const struct redis_reply *reply)
 {
     bool has_lease = redis_reply_integer(redis_reply_item(reply, 0)) != 0;
-    bool is_there = redis_reply_count(reply) > 1 &&
-                    redis_reply_type(redis_reply_item(reply, 1)) != REDIS_TYPE_NIL;
+    bool is_there = redis_reply_count(reply) > 2 &&
+                    redis_reply_type(redis_reply_item(reply, 2)) != REDIS_TYPE_NIL;
     struct redis_content content;
     int rc = 0;
     if (!is_there && !has_lease && redis_aor_has_own(op->a)) {
@@ -295,9 +294,10 @@ static void on_other_revision(struct redis_apply *op, const struct redis_reply *
         op->a->revision = 0;
         op->a->is_known = true;
     } else {
-        rc = redis_read_content(op->r, reply, 1, op->request->now_ms, op->arena, &content);
+        rc = redis_read_content(op->r, reply, 2, op->request->now_ms, op->arena, &content);
         if (rc == 0)
             rc = remember_content(op, &content);
+        op->a->revision = redis_read_revision(redis_reply_text(redis_reply_item(reply, 1)));
     }
     if (rc < 0)
         finish_with_error(op, rc);
@@ -325,7 +325,7 @@ static void on_replied(void *arg, const struct redis_reply *reply)
     a->is_held = true;
     if (!reply)
         finish_away(op, true);
-    else if (redis_reply_type(reply) == REDIS_TYPE_ARRAY && redis_reply_count(reply) > 0)
+    else if (redis_reply_type(reply) == REDIS_TYPE_ARRAY && redis_reply_count(reply) >= 2)
         on_other_revision(op, reply);
     else if (redis_reply_type(reply) != REDIS_TYPE_INTEGER)
         on_refused(op, redis_reply_text(reply));

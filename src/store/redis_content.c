@@ -32,6 +32,11 @@ struct str redis_realm_key(const struct redis_store *r, struct str aor, struct a
     return join(str_from(r->cluster->realm_prefix), realm, arena);
 }
 
+struct str redis_revision_key(const struct redis_store *r, struct str aor, struct arena *arena)
+{
+    return join(str_from(r->cluster->revision_prefix), aor, arena);
+}
+
 /* ---- Writing ------------------------------------------------------------------------------- */
 
 /* What the predecessor's readers look for in its own layout: the hooks at the top. */
@@ -52,8 +57,7 @@ static void put_hooks(struct buf *b, struct str grant_text)
     cJSON_Delete(grant);
 }
 
-void redis_put_binding(const struct redis_store *r, struct buf *b, const struct binding *binding,
-                       struct str revision)
+void redis_put_binding(const struct redis_store *r, struct buf *b, const struct binding *binding)
 {
     const struct redis_cluster *c = r->cluster;
     const struct binding_json_context ctx = {
@@ -67,8 +71,7 @@ void redis_put_binding(const struct redis_store *r, struct buf *b, const struct 
     if (redis_is_jambonz(r)) {
         if (!str_is_empty(binding->grant))
             put_hooks(b, binding->grant);
-        buf_printf(b, ",\"id\":\"%016llx\",\"rev\":\"%.*s\"",
-                   (unsigned long long)redis_binding_id(binding), STR_ARG(revision));
+        buf_printf(b, ",\"id\":\"%016llx\"", (unsigned long long)redis_binding_id(binding));
     }
     buf_put_char(b, '}');
 }
@@ -89,6 +92,12 @@ static bool read_hex(struct str text, uint64_t *out)
     }
     *out = n;
     return true;
+}
+
+uint64_t redis_read_revision(struct str text)
+{
+    uint64_t revision = 0;
+    return read_hex(text, &revision) ? revision : 0;
 }
 
 /* A member that is a string of harmless length; empty when it is not there or is something else. */
@@ -278,8 +287,6 @@ static int take_hash_field(struct reading *rd, struct str name, struct str value
 {
     static const struct str prefix = STR("binding:");
     uint64_t id;
-    if (str_eq(name, STR("rev")))
-        (void)read_hex(value, &rd->out->revision);
     if (!str_starts_nocase(name, prefix) || !read_hex(str_slice(name, prefix.len, name.len), &id))
         return 0;
     cJSON *json = cJSON_ParseWithLength(value.ptr, value.len);
@@ -292,9 +299,7 @@ static int take_string(struct reading *rd, struct str value)
 {
     uint64_t id = 0;
     cJSON *json = cJSON_ParseWithLength(value.ptr, value.len);
-    bool is_ours =
-        read_hex(text_of(json, "id"), &id) && read_hex(text_of(json, "rev"), &rd->out->revision);
-    int rc = is_ours ? take_json(rd, id, json) : 0;
+    int rc = read_hex(text_of(json, "id"), &id) ? take_json(rd, id, json) : 0;
     cJSON_Delete(json);
     return rc;
 }

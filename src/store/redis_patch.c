@@ -17,7 +17,7 @@ enum {
 
 /* ---- The command --------------------------------------------------------------------------- */
 
-enum { KEYS = 5, FIXED_ARGS = KEYS + 6, ARGS_A_REMOVAL = 3, ARGS_A_RECORD = 4 };
+enum { KEYS = 6, FIXED_ARGS = KEYS + 6, ARGS_A_REMOVAL = 3, ARGS_A_RECORD = 4 };
 
 static struct str flows_key(const struct redis_store *r, struct str epoch, struct str node,
                             struct arena *arena)
@@ -34,9 +34,16 @@ static struct str flows_key(const struct redis_store *r, struct str epoch, struc
     return b.error ? STR_NONE : buf_str(&b);
 }
 
+static uint64_t draw_revision(void)
+{
+    uint64_t revision = 0;
+    (void)net_random(&revision, sizeof revision);
+    return revision ? revision : 1;
+}
+
 /* Keys and the first arguments; whose connections are meant is `node` with `epoch`. */
 static void begin(struct redis_args *c, struct redis_store *r, struct str aor, struct str node,
-                  struct str epoch, uint64_t revision, size_t more_args)
+                  struct str epoch, size_t more_args)
 {
     redis_args_init(c, c->arena, FIXED_ARGS + more_args);
     redis_args_put(c, redis_aor_key(r, aor, c->arena));
@@ -44,7 +51,8 @@ static void begin(struct redis_args *c, struct redis_store *r, struct str aor, s
     redis_args_put(c, flows_key(r, epoch, node, c->arena));
     redis_args_printf(c, "%s%.*s", r->cluster->lease_prefix, STR_ARG(node));
     redis_args_put(c, STR("active-user"));
-    redis_args_put_hex(c, revision);
+    redis_args_put(c, redis_revision_key(r, aor, c->arena));
+    redis_args_put_hex(c, draw_revision());
     redis_args_put_number(c, r->now_ms);
     redis_args_put_number(c, r->aors->grace_ms);
     redis_args_put(c, aor);
@@ -66,13 +74,6 @@ static struct str own_node(const struct redis_store *r)
 static struct str own_epoch(const struct redis_store *r)
 {
     return str_from(r->cluster->epoch);
-}
-
-static uint64_t draw_revision(void)
-{
-    uint64_t revision = 0;
-    (void)net_random(&revision, sizeof revision);
-    return revision ? revision : 1;
 }
 
 /* ---- What waits at an AOR ------------------------------------------------------------------ */
@@ -105,12 +106,12 @@ static void put_removal(struct redis_args *c, const struct redis_removal *remova
 }
 
 static void put_record(struct redis_args *c, const struct redis_store *r,
-                       const struct binding_record *record, struct str revision)
+                       const struct binding_record *record)
 {
     struct binding b = binding_record_view(record);
     struct buf json;
     buf_init_heap(&json, MOST_BYTES);
-    redis_put_binding(r, &json, &b, revision);
+    redis_put_binding(r, &json, &b);
     struct str copy = json.error ? STR_NONE : arena_copy(c->arena, buf_str(&json));
     buf_fini(&json);
     redis_args_put(c, STR("set"));
@@ -129,9 +130,8 @@ static size_t count_records(const struct redis_aor *a)
 
 /* Oldest first: where only one has room, the newest stays. */
 static void put_own_records(struct redis_args *c, const struct redis_store *r,
-                            const struct redis_aor *a, uint64_t revision)
+                            const struct redis_aor *a)
 {
-    char text[REDIS_REVISION_TEXT + 1];
     size_t count = 0;
     const struct binding_record **own =
         arena_alloc(c->arena, count_records(a) * sizeof(const struct binding_record *));
@@ -139,9 +139,8 @@ static void put_own_records(struct redis_args *c, const struct redis_store *r,
     for (const struct binding_record *b = a->aor.first; own && b; b = b->next)
         if (b->is_own)
             own[count++] = b;
-    snprintf(text, sizeof text, "%016llx", (unsigned long long)revision);
     while (count > 0)
-        put_record(c, r, own[--count], str_from(text));
+        put_record(c, r, own[--count]);
 }
 
 static void on_patched(void *arg, const struct redis_reply *reply)
@@ -176,15 +175,14 @@ static int send_patch(struct redis_store *r, struct redis_aor *a)
         return -ENOMEM;
     }
     *p = (struct patch){.r = r, .a = a, .has_own = a->is_dirty};
-    uint64_t revision = draw_revision();
     for (const struct redis_removal *m = a->removals; m; m = m->next)
         p->removals++;
-    begin(&c, r, redis_aor_name(a), own_node(r), own_epoch(r), revision,
+    begin(&c, r, redis_aor_name(a), own_node(r), own_epoch(r),
           ARGS_A_REMOVAL * p->removals + ARGS_A_RECORD * count_records(a));
     for (const struct redis_removal *m = a->removals; m; m = m->next)
         put_removal(&c, m);
     if (a->is_dirty)
-        put_own_records(&c, r, a, revision);
+        put_own_records(&c, r, a);
     int rc = send_command(&c, r, on_patched, p);
     arena_fini(&arena);
     if (rc < 0)
@@ -260,7 +258,7 @@ static int send_change(struct redis_store *r, struct str aor, struct str node, s
     struct redis_args c = {.arena = &arena};
     if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
         return -ENOMEM;
-    begin(&c, r, aor, node, epoch, draw_revision(), ARGS_A_REMOVAL);
+    begin(&c, r, aor, node, epoch, ARGS_A_REMOVAL);
     redis_args_put(&c, what);
     redis_args_put_number(&c, r->now_ms);
     int rc = send_command(&c, r, done, arg);

@@ -4,7 +4,7 @@
 -- LAYOUT ("hash" or "jambonz") is put in front of this text.
 --
 -- KEYS  1 the AOR   2 registrations of its realm   3 AORs with connections of the node in ARGV 5 and
---       6   4 that node's lease   5 active-user (jambonz)
+--       6   4 that node's lease   5 active-user (jambonz)   6 revision of the AOR
 -- ARGV  1 the next revision   2 now (ms)   3 grace (ms)   4 AOR   5 node   6 its epoch
 --       7.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
 --           "all", UPTO: every binding goes that was not refreshed after UPTO
@@ -113,7 +113,7 @@ end
 
 if LAYOUT == 'hash' then
   if newest then
-    local values = {'rev', ARGV[1], 'contact', newest.contact, 'protocol', newest.protocol,
+    local values = {'contact', newest.contact, 'protocol', newest.protocol,
       'sbcAddress', newest.sbcAddress, 'proxy', newest.proxy,
       'expiryTime', string.format('%.0f', newest.expiryTime)}
     for id in pairs(fresh) do
@@ -136,6 +136,12 @@ else
     redis.call('DEL', key)
     redis.call('ZREM', KEYS[5], key)
   end
+end
+
+if newest then
+  redis.call('SET', KEYS[6], ARGV[1], 'PX', string.format('%.0f', last - now))
+elseif next(gone) then
+  redis.call('DEL', KEYS[6])
 end
 
 local count = 0

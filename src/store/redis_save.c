@@ -1,10 +1,9 @@
 #include "redis_save.h"
 #include "redis_args.h"
 #include <errno.h>
-#include <stdio.h>
 
 enum {
-    KEYS = 5,
+    KEYS = 6,
     FIXED_ARGS = KEYS + 8 + 2 + 4, /* keys, what all commands have, two numbers of what follows,
                                       the newest binding */
     ARGS_A_BINDING = 4,
@@ -62,15 +61,13 @@ static void put_deletes(struct redis_args *c, const struct redis_apply *op)
 
 static void put_json(struct redis_args *c, const struct redis_apply *op, const struct binding *b)
 {
-    char revision[REDIS_REVISION_TEXT + 1];
-    snprintf(revision, sizeof revision, "%016llx", (unsigned long long)op->next_revision);
     size_t texts = b->contact.len + b->instance.len + b->call_id.len + b->path.len +
                    b->user_agent.len + 2 * b->grant.len;
     size_t most = JSON_OWN_BYTES + MOST_ESCAPED * texts;
     char *memory = arena_alloc(c->arena, most);
     struct buf json;
     buf_init_fixed(&json, memory, memory ? most : 0);
-    redis_put_binding(op->r, &json, b, str_from(revision));
+    redis_put_binding(op->r, &json, b);
     redis_args_put(c, json.error ? STR_NONE : buf_str(&json));
 }
 
@@ -130,6 +127,7 @@ static void put_all(struct redis_args *c, const struct redis_apply *op)
     redis_args_put(c, str_from(cluster->flows_key));
     redis_args_put(c, str_from(cluster->lease_key));
     redis_args_put(c, STR("active-user"));
+    redis_args_put(c, redis_revision_key(op->r, request->aor, c->arena));
     put_revision(c, op->a);
     redis_args_put_hex(c, op->next_revision);
     redis_args_put_number(c, request->now_ms);

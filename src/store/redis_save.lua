@@ -4,6 +4,7 @@
 --
 -- KEYS  1 the AOR   2 registrations of its realm (sorted set, member "AOR id", score: end in ms)
 --       3 AORs with connections of this node (set)   4 this node's lease   5 active-user (jambonz)
+--       6 revision of the AOR
 -- ARGV  1 revision that the rules saw, "" for no key at all   2 the next revision
 --       3 now (ms)   4 end of the last binding (ms), 0: none is left
 --       5 most registrations of the realm, 0: no limit   6 AOR   7 this node's epoch
@@ -12,20 +13,15 @@
 --       then the number of bindings to set, then for each: id, JSON, end (ms), 1 on a connection
 --       then the newest one's contact, protocol, sbcAddress, proxy ("hash"; none at all: work out)
 -- Returns 1: stored. 0: the realm is full. Otherwise the AOR as it is now: an array of whether this
--- node's lease is there (1 or 0), and then what the key holds ("hash": HGETALL; "jambonz": GET).
+-- node's lease is there (1 or 0), the revision, and then what the key holds ("hash": HGETALL;
+-- "jambonz": GET).
 local key, realm, now = KEYS[1], KEYS[2], tonumber(ARGV[3])
 
-local revision, text
-if LAYOUT == 'hash' then
-  revision = redis.call('HGET', key, 'rev') or ''
-else
-  text = redis.call('GET', key)
-  revision = text and string.match(text, '"rev":"(%x+)"}$') or ''
-end
+local revision = redis.call('GET', KEYS[6]) or ''
 if revision ~= ARGV[1] then
-  local found = LAYOUT == 'hash' and redis.call('HGETALL', key) or {text}
-  local lease = redis.call('GET', KEYS[4]) == ARGV[7] and 1 or 0
-  table.insert(found, 1, lease)
+  local found = LAYOUT == 'hash' and redis.call('HGETALL', key) or {redis.call('GET', key)}
+  table.insert(found, 1, redis.call('GET', KEYS[4]) == ARGV[7] and 1 or 0)
+  table.insert(found, 2, revision)
   return found
 end
 
@@ -85,7 +81,7 @@ else
   if ARGV[4] == '0' then
     redis.call('DEL', key)
   else
-    local values = {'rev', ARGV[2]}
+    local values = {}
     for _, set in ipairs(sets) do
       values[#values + 1] = 'binding:' .. set.id
       values[#values + 1] = set.json
@@ -98,7 +94,9 @@ else
       values[#values + 1] = 'expiryTime'
       values[#values + 1] = ARGV[8]
     end
-    redis.call('HSET', key, unpack(values))
+    if #values > 0 then
+      redis.call('HSET', key, unpack(values))
+    end
     if #deletes > 0 then
       local names = {}
       for i, id in ipairs(deletes) do
@@ -126,6 +124,11 @@ else
   end
 end
 
+if ARGV[4] == '0' then
+  redis.call('DEL', KEYS[6])
+else
+  redis.call('SET', KEYS[6], ARGV[2], 'PX', ARGV[4] - now)
+end
 for _, id in ipairs(deletes) do
   redis.call('ZREM', realm, member(id))
 end

@@ -42,10 +42,12 @@ static int make_keys(struct redis_cluster *c)
     c->flows_prefix = print("aorta:%sflows:", prefix);
     c->flows_key = print("aorta:%sflows:%s:%s", prefix, c->epoch, node);
     c->realm_prefix = print("aorta:%srealm:", prefix);
+    c->revision_prefix = print("aorta:%srev:", prefix);
     c->bans_key = print("aorta:%sbans", prefix);
     c->bans_version_key = print("aorta:%sbans:version", prefix);
     bool is_made = c->lease_prefix && c->lease_key && c->nodes_key && c->flows_prefix &&
-                   c->flows_key && c->realm_prefix && c->bans_key && c->bans_version_key;
+                   c->flows_key && c->realm_prefix && c->revision_prefix && c->bans_key &&
+                   c->bans_version_key;
     return is_made ? 0 : -ENOMEM;
 }
 
@@ -95,9 +97,9 @@ void redis_cluster_free(struct redis_cluster *c)
 {
     if (!c)
         return;
-    char *const text[] = {c->lease_prefix, c->lease_key,    c->nodes_key,  c->flows_prefix,
-                          c->flows_key,    c->realm_prefix, c->bans_key,   c->bans_version_key,
-                          c->save_text,    c->patch_text,   c->sbc_address};
+    char *const text[] = {c->lease_prefix,     c->lease_key,    c->nodes_key,       c->flows_prefix,
+                          c->flows_key,        c->realm_prefix, c->revision_prefix, c->bans_key,
+                          c->bans_version_key, c->save_text,    c->patch_text,      c->sbc_address};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     free(c->counts);

@@ -26,6 +26,7 @@ struct redis_cluster {
     char *sbc_address;
     char epoch[REDIS_EPOCH_TEXT + 1]; /* of this process, in hex */
     char *lease_prefix, *lease_key, *nodes_key, *flows_prefix, *flows_key, *realm_prefix;
+    char *revision_prefix;
     char *bans_key, *bans_version_key;
     struct redis_script save, patch, lease;
     char *save_text, *patch_text;
@@ -114,14 +115,15 @@ void redis_remove(struct store *s, struct str aor, struct arena *arena, store_fo
 /* "user:alice@example.com", in `arena`; .ptr NULL when out of memory. */
 struct str redis_aor_key(const struct redis_store *r, struct str aor, struct arena *arena);
 struct str redis_realm_key(const struct redis_store *r, struct str aor, struct arena *arena);
-/* The JSON of a binding of this node. `revision` is part of it in the jambonz layout. */
-void redis_put_binding(const struct redis_store *r, struct buf *b, const struct binding *binding,
-                       struct str revision);
+struct str redis_revision_key(const struct redis_store *r, struct str aor, struct arena *arena);
+/* "00000000deadbeef" to a number; 0 for anything else. */
+uint64_t redis_read_revision(struct str text);
+/* The JSON of a binding of this node. */
+void redis_put_binding(const struct redis_store *r, struct buf *b, const struct binding *binding);
 /* Reads what a key holds: items from `first` on of `reply`, which is HGETALL's, or one GET's.
  * Bindings past their end by `now_ms` and what is no binding are left out, but the ids of the
  * former go to `stale`. All in the arena. 0, -ENOMEM. */
 struct redis_content {
-    uint64_t revision; /* 0: none */
     struct binding *bindings;
     size_t count;
     uint64_t *ids; /* of each */

@@ -444,6 +444,7 @@ static void keeps_every_member(void **state)
             .is_nat = true,
             .grant = STR("{\"call_hook\":\"http://h/\"}"),
             .authenticated_ms = REGISTER_EPOCH_MS - 1,
+            .expires_limit_s = 3000000000,
             .config = &f->config,
             .now_ms = REGISTER_EPOCH_MS,
         };
@@ -465,7 +466,7 @@ static void keeps_every_member(void **state)
             b.protocol == request.protocol && net_address_same(&b.source, &request.source) &&
             b.conn == request.conn && b.refreshed_ms == REGISTER_EPOCH_MS &&
             b.expires_ms == REGISTER_EPOCH_MS + 30000 &&
-            b.authenticated_ms == REGISTER_EPOCH_MS - 1;
+            b.authenticated_ms == REGISTER_EPOCH_MS - 1 && b.expires_limit_s == 3000000000;
         if (!is_kept)
             fail_msg("row %zu: %s", i, row[i].why);
         if (request.source.any.sa_family == AF_INET6)

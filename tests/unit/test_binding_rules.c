@@ -392,6 +392,21 @@ static void lets_pure_refreshes_pass_unproven(void **state)
     REGISTER_STEPS_PLAY(&config, off, apply, *state);
 }
 
+static void keeps_the_bound_of_the_authenticator(void **state)
+{
+    struct config config = register_config();
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, REFRESH, BINDING_OK, "sip:a@h=90", "bounded", .limit_s = 90),
+        STEP(50, "1", 2, REFRESH, BINDING_OK, "sip:a@h=90", "likewise", .is_stranger = true),
+        STEP(99, "1", 3, REFRESH, BINDING_OK, "sip:a@h=90", "again", .is_stranger = true),
+        STEP(99, "1", 4, "Contact: <sip:a@h>;q=0.5;expires=60\nPath: <sip:p@h>\n",
+             BINDING_NEEDS_AUTH, "", "shorter", .is_stranger = true),
+        STEP(99, "1", 5, REFRESH, BINDING_OK, "sip:a@h=600", "proven anew, without a bound"),
+        STEP(100, "1", 6, REFRESH, BINDING_OK, "sip:a@h=600", "none", .is_stranger = true),
+    };
+    REGISTER_STEPS_PLAY(&config, step, apply, *state);
+}
+
 static void lets_several_contacts_pass_on_their_connection(void **state)
 {
     struct config config = register_config();
@@ -543,6 +558,7 @@ int main(void)
         TEST(makes_room),
         TEST(rejects_the_overflow),
         TEST(lets_pure_refreshes_pass_unproven),
+        TEST(keeps_the_bound_of_the_authenticator),
         TEST(lets_several_contacts_pass_on_their_connection),
         TEST(lets_known_refreshes_pass_while_proof_is_away),
         TEST(knows_a_refresh_and_keeps_its_grant),

@@ -5,3 +5,11 @@ target_sources(test_http_client PRIVATE unit/http_server.c)
 
 add_executable(bench_http_client bench/bench_http_client.c)
 target_link_libraries(bench_http_client PRIVATE aorta_net)
+add_unit_test(redis_client net)
+target_sources(test_redis_client PRIVATE contract/redis_server.c)
+
+add_executable(bench_redis_client bench/bench_redis_client.c contract/redis_server.c)
+target_include_directories(bench_redis_client PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(bench_redis_client PRIVATE aorta_net PkgConfig::CMOCKA)
+add_test(NAME bench.redis_client COMMAND bench_redis_client 20000)
+set_tests_properties(bench.redis_client PROPERTIES TIMEOUT 120)

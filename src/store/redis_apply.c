@@ -143,15 +143,14 @@ static struct binding_record *remember_foreign(const struct binding *found)
     return binding_record_new(&b);
 }
 
-/* Refreshed here while Redis was away, and gone there meanwhile: it is about to be written again.
- */
-static bool is_unwritten(const struct redis_aor *a, const struct binding_record *r,
+/* Refreshed here while Redis was away, or lost by it: it is about to be written again. */
+static bool is_unwritten(const struct redis_apply *op, const struct binding_record *r,
                          const struct redis_content *content)
 {
     bool is_found = false;
     for (size_t i = 0; i < content->count; i++)
         is_found |= content->ids[i] == redis_record_id(r);
-    return a->is_dirty && r->is_own && !is_found;
+    return r->is_own && !is_found && (op->a->is_dirty || redis_must_write(op->r, op->a));
 }
 
 /* Makes what stands in Redis what is remembered: own bindings stay if they stand there as they are
@@ -177,7 +176,7 @@ static int remember_content(struct redis_apply *op, const struct redis_content *
     }
     for (struct binding_record *r = a->aor.first, *next; r; r = next) {
         next = r->next;
-        if (!is_unwritten(a, r, content))
+        if (!is_unwritten(op, r, content))
             redis_forget_record(op->r, a, r);
     }
     redis_remember_records(op->r, a, keep);
@@ -285,6 +284,7 @@ static void on_stored(struct redis_apply *op)
 static void on_other_revision(struct redis_apply *op, const struct redis_reply *reply)
 {
     bool has_lease = redis_reply_integer(redis_reply_item(reply, 0)) != 0;
+    redis_heed_losses(op->r);
     bool is_there = redis_reply_count(reply) > 2 &&
                     redis_reply_type(redis_reply_item(reply, 2)) != REDIS_TYPE_NIL;
     struct redis_content content;

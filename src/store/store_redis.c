@@ -189,7 +189,15 @@ static void write_all_again(struct redis_store *r)
 {
     r->is_write_all = true;
     r->write_from = 0;
-    redis_patch_pump(r);
+}
+
+void redis_heed_losses(struct redis_store *r)
+{
+    uint64_t losses = atomic_load(&r->cluster->losses);
+    if (losses == r->losses_seen)
+        return;
+    r->losses_seen = losses;
+    write_all_again(r);
 }
 
 static void on_up(void *arg, struct str run_id)
@@ -277,11 +285,7 @@ static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
     struct redis_store *r = redis_store(s);
     redis_hear_time(r, now_ms);
     timer_wheel_advance(&r->aors->wheel, r->now_ms, expire, r);
-    uint64_t losses = atomic_load(&r->cluster->losses);
-    if (losses != r->losses_seen) {
-        r->losses_seen = losses;
-        write_all_again(r);
-    }
+    redis_heed_losses(r);
     redis_patch_pump(r);
     if (r->node)
         redis_node_tick(r->node, now_ms);

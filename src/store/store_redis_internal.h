@@ -81,6 +81,13 @@ void redis_remember_records(struct redis_store *r, struct redis_aor *a,
 void redis_forget_record(struct redis_store *r, struct redis_aor *a, struct binding_record *record);
 /* Redis was found to have lost everything: whoever holds bindings writes them again. */
 void redis_report_loss(struct redis_store *r, const char *how);
+/* Begins to write everything again if somebody has reported a loss. */
+void redis_heed_losses(struct redis_store *r);
+/* Redis has lost everything, and this AOR's turn to be written again is still to come. */
+static inline bool redis_must_write(const struct redis_store *r, const struct redis_aor *a)
+{
+    return r->is_write_all && a->aor.hash >= r->write_from;
+}
 /* A command was refused: logs it, at a bounded rate. */
 void redis_report_trouble(struct redis_store *r, const char *what, struct str why);
 

@@ -148,8 +148,6 @@ static int open_page(struct app *app)
     if (app->config->www && !app->www)
         LOG_WARN("no status page: it was not built (AORTA_WWW), or http.www is elsewhere");
     const struct web_info info = {
-        .config = app->config,
-        .store = app->shared.store,
         .metrics = app->shared.metrics,
         .workers = app->config->workers,
         .state = &app->state,
@@ -177,10 +175,12 @@ static int open_shared(struct app *app)
     app->shared.store = store_memory_open(workers, config->grace_s * 1000);
     app->shared.auth = auth_new(config, app->users, workers);
     app->shared.limit = conn_limit_new(config->connections, config->connections_per_ip);
+    app->shared.bans = bans_new();
     app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
     app->workers = calloc(workers, sizeof *app->workers);
-    if (!app->shared.store || !app->shared.auth || !app->shared.limit || !app->shared.metrics ||
-        !app->workers)
+    if (!app->shared.store || !app->shared.auth || !app->shared.limit || !app->shared.bans ||
+        !app->shared.metrics || !app->workers ||
+        bans_set_exempt(app->shared.bans, &config->never_ban, &config->trusted_proxies) < 0)
         return fail(app, "out of memory");
     memset(app->shared.metrics, 0, workers * sizeof(struct metrics));
     return 0;
@@ -355,6 +355,7 @@ static void close_app(struct app *app)
     free(app->workers);
     web_free(app->shared.web);
     free(app->shared.metrics);
+    bans_free(app->shared.bans);
     conn_limit_free(app->shared.limit);
     auth_free(app->shared.auth);
     store_close(app->shared.store);

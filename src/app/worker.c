@@ -12,11 +12,21 @@ static void each_second(struct worker *w, uint64_t now_ms)
         web_sample_rates(w->shared->web, now_ms);
 }
 
+static void heed_bans(struct worker *w)
+{
+    uint64_t generation = bans_generation(w->shared->bans);
+    if (generation == w->bans_seen)
+        return;
+    w->bans_seen = generation;
+    transport_close_banned(w->transport);
+}
+
 static void on_tick(void *arg)
 {
     struct worker *w = arg;
     uint64_t now_ms = clock_now_ms();
     transport_tick(w->transport, now_ms);
+    heed_bans(w);
     if (now_ms < w->next_second_ms)
         return;
     w->next_second_ms = now_ms + SECOND_MS;
@@ -59,14 +69,17 @@ static int open_transport(struct worker *w)
         .config = shared->config,
         .loop = w->loop,
         .limit = shared->limit,
+        .bans = shared->bans,
         .metrics = &shared->metrics[w->index],
         .worker = w->index,
         .node_state = shared->node_state,
         .public_http = web_handle_public,
         .admin_http = web_handle_admin,
-        .http_arg = shared->web,
+        .http_arg = &w->web,
     };
     w->transport = transport_new(&transport);
+    w->web =
+        (struct web_worker){shared->web, shared->config, shared->store, w->transport, shared->bans};
     struct registrar_deps registrar = {
         .config = shared->config,
         .auth = shared->auth,

@@ -16,6 +16,7 @@ struct worker_shared {
     struct store *store;
     struct web *web;
     struct conn_limit *limit;
+    struct bans *bans;
     struct metrics *metrics; /* one block a worker */
     const _Atomic int *node_state;
     const char *cert_file, *key_file; /* NULL: no TLS */
@@ -30,6 +31,8 @@ struct worker {
     struct net_loop *loop;
     struct transport *transport;
     struct registrar *registrar;
+    struct web_worker web; /* what its routes go by */
+    uint64_t bans_seen;    /* bans_generation() whose connections are closed */
     pthread_t thread;
     bool is_started;
     _Atomic unsigned commands; /* bits of enum worker_command, set by the main thread */

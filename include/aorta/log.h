@@ -47,6 +47,14 @@ static inline bool log_is_on(enum log_level level)
 /* Call before threads start; the level may be set again at any time from any thread. */
 void log_configure(enum log_level level, enum log_format format);
 void log_set_level(enum log_level level);
+static inline enum log_level log_level(void)
+{
+    return atomic_load_explicit(&log_threshold, memory_order_relaxed);
+}
+/* "error", "warn", "info", "debug", "trace". */
+const char *log_level_name(enum log_level level);
+/* -EINVAL when `name` (lower case) is none. */
+int log_level_parse(struct str name, enum log_level *out);
 /* The connection that this thread is busy with, printed as conn= in every line; 0 for none. */
 void log_set_conn(uint64_t conn);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);

@@ -39,7 +39,9 @@ struct store_counts {
     uint64_t expired_total;
 };
 
-/* Bindings past their grant and grace are as good as gone, ticked away or not: apply() goes by its
+/* `done` may already reset or free the arena that came with its call: nothing in it is looked at
+ * after that.
+ * Bindings past their grant and grace are as good as gone, ticked away or not: apply() goes by its
  * request's time, calls without one by the latest time that the store has heard of. */
 struct store_ops {
     const char *name;

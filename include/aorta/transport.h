@@ -4,6 +4,7 @@
  * kept one after the peer left gets -ENOTCONN and nothing worse. */
 #ifndef AORTA_TRANSPORT_H
 #define AORTA_TRANSPORT_H
+#include <aorta/bans.h>
 #include <aorta/config.h>
 #include <aorta/http.h>
 #include <aorta/metrics.h>
@@ -41,13 +42,16 @@ struct transport_events {
 /* Connections by client address and in all: shared by the workers, who open and close them. */
 struct conn_limit;
 struct conn_limit *conn_limit_new(uint32_t max_total, uint32_t max_per_ip);
+/* Other limits from now on; connections that are over them stay. Any thread. */
+void conn_limit_set(struct conn_limit *limit, uint32_t max_total, uint32_t max_per_ip);
 void conn_limit_free(struct conn_limit *limit);
 
 /* All borrowed; must outlive the transport. */
 struct transport_deps {
-    const struct config *config;
+    const struct config *config; /* until transport_set_config() */
     struct net_loop *loop;
     struct conn_limit *limit;
+    struct bans *bans;       /* NULL: nobody is banned */
     struct metrics *metrics; /* this worker's block */
     unsigned worker;
     const _Atomic int *node_state; /* enum node_state: upgrades are refused while draining */
@@ -60,6 +64,9 @@ struct transport *transport_new(const struct transport_deps *deps);
 extern const struct net_stream_events transport_stream_events;
 /* Who gets the messages; before the first transport_listen(). */
 void transport_set_events(struct transport *t, const struct transport_events *events);
+/* Another configuration from now on; the one before is not looked at any more. Listeners stay as
+ * they are. */
+void transport_set_config(struct transport *t, const struct config *config);
 /* After transport_close(), and after the loop was closed (which ends the connections). */
 void transport_free(struct transport *t);
 
@@ -74,6 +81,10 @@ void transport_tick(struct transport *t, uint64_t now_ms);
 void transport_drain(struct transport *t, uint64_t now_ms, uint32_t spread_ms);
 /* Says goodbye (1001) to the WebSockets that are left, as the last thing before the loop stops. */
 void transport_finish(struct transport *t);
+/* Ends the connections of clients that are banned, WebSockets with 1008: to be called when
+ * bans_generation() has moved. The admin part is for everybody, or who banned himself by mistake
+ * could not lift it. */
+void transport_close_banned(struct transport *t);
 /* Closes all listeners and sockets, so that the loop may be closed. */
 void transport_close(struct transport *t);
 
@@ -83,6 +94,9 @@ void transport_close(struct transport *t);
 int transport_send(struct transport *t, const struct sip_source *to,
                    const struct net_address *udp_remote, char *data, size_t len);
 bool transport_is_open(const struct transport *t, conn_id conn);
+/* What a handler that set is_later has to say at last. -ENOTCONN: the client is gone, or was told
+ * meanwhile that it took too long (after 30 s). The body is freed in any case. */
+int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply);
 /* The peer has proved who it is: its authentication deadline ends. */
 void transport_set_authenticated(struct transport *t, conn_id conn);
 /* A place where the user of this transport keeps what it knows about a connection; starts NULL.

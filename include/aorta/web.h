@@ -8,14 +8,15 @@
 #include <aorta/node_state.h>
 #include <aorta/store.h>
 
+struct bans;
+struct transport;
+
 struct web_demo_user {
     const char *aor, *password;
 };
 
-/* What the routes show. All borrowed; must outlive the web. */
+/* What the routes show of the whole process. All borrowed; must outlive the web. */
 struct web_info {
-    const struct config *config;
-    struct store *store;
     const struct metrics *metrics; /* one block a worker */
     unsigned workers;
     const _Atomic int *state; /* enum node_state */
@@ -34,9 +35,18 @@ void web_free(struct web *web);
  * host:port that others are told. Borrowed. */
 void web_set_addresses(struct web *web, const char *const *listeners, size_t listener_count,
                        const char *sbc_address);
-/* The public part, on the ws and wss ports. An http_handler_fn; `arg` is the struct web. */
+
+/* A worker's way to what the routes show and change: the `arg` of its handlers. All borrowed. */
+struct web_worker {
+    struct web *web;
+    const struct config *config; /* may be another one at each request */
+    struct store *store;
+    struct transport *transport; /* through which answers come that are not there at once */
+    struct bans *bans;
+};
+/* The public part, on the ws and wss ports. An http_handler_fn; `arg` is the struct web_worker. */
 void web_handle_public(void *arg, const struct http_request *request, struct http_reply *reply);
-/* The admin part. An http_handler_fn; `arg` is the struct web. */
+/* The admin part. An http_handler_fn; `arg` is the struct web_worker. */
 void web_handle_admin(void *arg, const struct http_request *request, struct http_reply *reply);
 /* Takes a sample for the rates of /api/v1/status. One thread, about once a second. */
 void web_sample_rates(struct web *web, uint64_t now_ms);

@@ -67,17 +67,22 @@ static void begin_stopping(struct worker *w)
     go_on_stopping(w, clock_now_ms());
 }
 
+static void use_config(struct worker *w, const struct config *config)
+{
+    w->config = w->web.config = config;
+    transport_set_config(w->transport, config);
+}
+
 static void take_settings(struct worker *w)
 {
     struct settings *settings = atomic_exchange(&w->next, NULL);
     if (!settings)
         return;
-    transport_set_config(w->transport, settings->config); /* before the old one may go */
+    const struct config *old = w->config;
+    use_config(w, settings->config); /* before the old one may go */
     if (registrar_set_settings(w->registrar, settings) < 0) {
         LOG_ERROR("out of memory: this worker goes on with the old configuration");
-        transport_set_config(w->transport, w->config);
-    } else {
-        w->config = settings->config;
+        use_config(w, old);
     }
     settings_release(settings);
 }
@@ -138,7 +143,7 @@ static int open_transport(struct worker *w)
         .http_arg = &w->web,
     };
     w->transport = transport_new(&deps);
-    w->web = (struct web_worker){shared->web, w->store, w->transport, shared->bans};
+    w->web = (struct web_worker){shared->web, w->config, w->store, w->transport, shared->bans};
     return w->transport ? 0 : -ENOMEM;
 }
 

@@ -18,6 +18,24 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&log_threshold, level, memory_order_relaxed);
 }
 
+static const char *const level_name[] = {"error", "warn", "info", "debug", "trace"};
+
+const char *log_level_name(enum log_level level)
+{
+    return level_name[level];
+}
+
+int log_level_parse(struct str name, enum log_level *out)
+{
+    for (size_t i = 0; i < sizeof level_name / sizeof *level_name; i++) {
+        if (!str_eq(name, str_from(level_name[i])))
+            continue;
+        *out = (enum log_level)i;
+        return 0;
+    }
+    return -EINVAL;
+}
+
 void log_set_conn(uint64_t conn)
 {
     busy_with = conn;

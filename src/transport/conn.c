@@ -101,10 +101,25 @@ void conn_deliver(struct conn *c, struct str message)
     c->t->events.message(c->t->events.arg, &source, message);
 }
 
+/* A proxy's clients are counted instead, once they are known. */
+static bool take_limit(struct transport *t, const struct net_address *remote, bool is_ip_counted)
+{
+    return is_ip_counted ? conn_limit_take(t->deps.limit, remote)
+                         : conn_limit_take_total(t->deps.limit);
+}
+
+static void give_limit(struct transport *t, const struct net_address *remote, bool is_ip_counted)
+{
+    if (is_ip_counted)
+        conn_limit_give(t->deps.limit, remote);
+    else
+        conn_limit_give_total(t->deps.limit);
+}
+
 static void free_conn(struct conn *c)
 {
     timer_stop(&c->timer);
-    conn_limit_give(c->t->deps.limit, &c->remote);
+    give_limit(c->t, &c->remote, c->is_ip_counted);
     buf_fini(&c->input);
     ws_conn_free(c);
     free(c);
@@ -149,8 +164,20 @@ static size_t read_all(struct conn *c, char *data, size_t len)
     return used;
 }
 
+/* The most that may wait: one whole message, or request, and a read. It never shrinks, since what
+ * came under another configuration may be there still. */
+static void allow_input(struct conn *c)
+{
+    size_t whole = c->t->deps.config->message_bytes;
+    if (whole < HTTP_HEAD_MAX_BYTES + HTTP_BODY_MAX_BYTES)
+        whole = HTTP_HEAD_MAX_BYTES + HTTP_BODY_MAX_BYTES;
+    if (c->input.max < whole + READ_SLACK)
+        c->input.max = whole + READ_SLACK;
+}
+
 static void keep_rest(struct conn *c, const char *rest, size_t len)
 {
+    allow_input(c);
     if (len > 0)
         buf_put(&c->input, rest, len);
     if (c->input.error)
@@ -170,6 +197,12 @@ static void read_with_kept(struct conn *c, const char *data, size_t len)
     }
     memmove(c->input.data, c->input.data + used, left);
     c->input.len = left;
+}
+
+void conn_read_kept(struct conn *c)
+{
+    if (c->input.len > 0)
+        read_with_kept(c, NULL, 0);
 }
 
 static bool on_received(void *owner, char *data, size_t len)
@@ -197,9 +230,10 @@ static bool on_writable(void *owner)
     if (c->phase != CONN_HTTP)
         return true;
     c->is_in_event = true;
-    bool is_alive = http_conn_writable(c);
-    if (is_alive && c->body.len == 0 && c->input.len > 0 && c->phase == CONN_HTTP)
-        read_with_kept(c, NULL, 0); /* the request that came while the file was sent */
+    log_set_conn(c->id);
+    if (http_answer_writable(c) && http_conn_is_idle(c))
+        conn_read_kept(c); /* the request that came while the file was sent */
+    log_set_conn(0);
     c->is_in_event = false;
     return !c->is_doomed;
 }
@@ -221,7 +255,13 @@ void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
 {
     struct transport_listener *l = arg;
     struct transport *t = l->t;
-    if (!conn_limit_take(t->deps.limit, remote)) {
+    if (!l->is_admin && transport_has_banned(t, remote)) {
+        LOG_DEBUG("connection refused: banned");
+        close(fd);
+        return;
+    }
+    bool is_ip_counted = !net_networks_have(&t->deps.config->trusted_proxies, remote);
+    if (!take_limit(t, remote, is_ip_counted)) {
         LOG_DEBUG("connection refused: limits.connections or limits.connectionsPerIp");
         close(fd);
         return;
@@ -229,7 +269,7 @@ void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
     struct conn *c = calloc(1, sizeof *c);
     if (!c || (c->t = t, conn_name(c)) < 0) {
         free(c);
-        conn_limit_give(t->deps.limit, remote);
+        give_limit(t, remote, is_ip_counted);
         close(fd);
         return;
     }
@@ -237,7 +277,8 @@ void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
     c->is_admin = l->is_admin;
     c->phase = transport_kind_is_websocket(l->kind) ? CONN_HTTP : CONN_STREAM;
     c->remote = *remote;
-    buf_init_heap(&c->input, (size_t)t->deps.config->message_bytes + READ_SLACK);
+    c->is_ip_counted = is_ip_counted;
+    buf_init_heap(&c->input, 0); /* until something is to be kept */
     if (net_stream_adopt(t->deps.loop, fd, transport_kind_is_secure(l->kind), c, &c->stream) < 0) {
         conn_forget_name(c);
         free_conn(c);

@@ -101,8 +101,10 @@ void conn_on_timer(struct timer *timer, void *arg)
     (void)arg;
     struct conn *c = (struct conn *)((char *)timer - offsetof(struct conn, timer));
     bool is_outermost = conn_enter(c);
-    if (!conn_is_sip(c))
-        conn_close(c); /* no request in time, or lingering long enough */
+    if (c->phase == CONN_HTTP)
+        http_conn_give_up(c);
+    else if (c->phase == CONN_LINGER)
+        conn_close(c); /* long enough */
     else if (!c->t->is_draining)
         conn_check(c);
     else if (c->phase == CONN_WS)

@@ -7,7 +7,7 @@
 enum { SLOTS = 1 << 18 };
 
 struct conn_limit {
-    uint32_t max_total, max_per_ip;
+    _Atomic uint32_t max_total, max_per_ip;
     _Atomic uint32_t total;
     _Atomic uint32_t by_ip[SLOTS];
 };
@@ -17,9 +17,14 @@ struct conn_limit *conn_limit_new(uint32_t max_total, uint32_t max_per_ip)
     struct conn_limit *limit = calloc(1, sizeof *limit);
     if (!limit)
         return NULL;
-    limit->max_total = max_total;
-    limit->max_per_ip = max_per_ip;
+    conn_limit_set(limit, max_total, max_per_ip);
     return limit;
+}
+
+void conn_limit_set(struct conn_limit *limit, uint32_t max_total, uint32_t max_per_ip)
+{
+    atomic_store_explicit(&limit->max_total, max_total, memory_order_relaxed);
+    atomic_store_explicit(&limit->max_per_ip, max_per_ip, memory_order_relaxed);
 }
 
 void conn_limit_free(struct conn_limit *limit)
@@ -32,26 +37,47 @@ static _Atomic uint32_t *slot_of(struct conn_limit *limit, const struct net_addr
     return &limit->by_ip[net_address_hash_ip(remote) % SLOTS];
 }
 
-static bool take(_Atomic uint32_t *count, uint32_t max)
+static bool take(_Atomic uint32_t *count, const _Atomic uint32_t *max)
 {
-    if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) < max)
+    uint32_t most = atomic_load_explicit(max, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) < most)
         return true;
     atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
     return false;
 }
 
+bool conn_limit_take_total(struct conn_limit *limit)
+{
+    return take(&limit->total, &limit->max_total);
+}
+
+void conn_limit_give_total(struct conn_limit *limit)
+{
+    atomic_fetch_sub_explicit(&limit->total, 1, memory_order_relaxed);
+}
+
+bool conn_limit_take_ip(struct conn_limit *limit, const struct net_address *remote)
+{
+    return take(slot_of(limit, remote), &limit->max_per_ip);
+}
+
+void conn_limit_give_ip(struct conn_limit *limit, const struct net_address *remote)
+{
+    atomic_fetch_sub_explicit(slot_of(limit, remote), 1, memory_order_relaxed);
+}
+
 bool conn_limit_take(struct conn_limit *limit, const struct net_address *remote)
 {
-    if (!take(&limit->total, limit->max_total))
+    if (!conn_limit_take_total(limit))
         return false;
-    if (take(slot_of(limit, remote), limit->max_per_ip))
+    if (conn_limit_take_ip(limit, remote))
         return true;
-    atomic_fetch_sub_explicit(&limit->total, 1, memory_order_relaxed);
+    conn_limit_give_total(limit);
     return false;
 }
 
 void conn_limit_give(struct conn_limit *limit, const struct net_address *remote)
 {
-    atomic_fetch_sub_explicit(slot_of(limit, remote), 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&limit->total, 1, memory_order_relaxed);
+    conn_limit_give_ip(limit, remote);
+    conn_limit_give_total(limit);
 }

@@ -1,155 +1,88 @@
 /* HTTP on the WebSocket ports and the admin port: one request after the other, and the upgrade. */
+#include "conn_limit.h"
+#include "forwarded.h"
 #include "transport_internal.h"
 #include <aorta/log.h>
 #include <aorta/node_state.h>
+#include <errno.h>
 
 enum {
-    PIECE_BYTES = 16384,  /* of a file at once: what a slow reader makes us hold */
-    KEEPALIVE_MS = 15000, /* between two requests */
-    HEAD_BYTES = 1024,
+    UPGRADE_HEAD_BYTES = 1024,
+    ANSWER_MS = 30000, /* for a handler that answers later */
 };
 
-static const char *status_text(int status)
+/* ---- Clients behind proxies ---------------------------------------------------------------- */
+
+static bool is_proxy(const struct conn *c, const struct net_address *address)
 {
-    static const struct {
-        int status;
-        const char *text;
-    } row[] = {
-        {101, "Switching Protocols"            },
-        {200, "OK"                             },
-        {201, "Created"                        },
-        {204, "No Content"                     },
-        {304, "Not Modified"                   },
-        {400, "Bad Request"                    },
-        {401, "Unauthorized"                   },
-        {403, "Forbidden"                      },
-        {404, "Not Found"                      },
-        {405, "Method Not Allowed"             },
-        {413, "Content Too Large"              },
-        {426, "Upgrade Required"               },
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"          },
-        {503, "Service Unavailable"            },
-        {505, "HTTP Version Not Supported"     },
-    };
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-        if (row[i].status == status)
-            return row[i].text;
-    return "Unknown";
+    return net_networks_have(&c->t->deps.config->trusted_proxies, address);
 }
 
-static void put_head(struct buf *b, const struct http_reply *reply, size_t body_bytes, bool closes)
+static struct net_address client_of(const struct conn *c, const struct http_head *head)
 {
-    buf_printf(b, "HTTP/1.1 %d %s\r\n", reply->status, status_text(reply->status));
-    if (reply->content_type)
-        buf_printf(b, "Content-Type: %s\r\n", reply->content_type);
-    if (reply->status != 204 && reply->status != 304)
-        buf_printf(b, "Content-Length: %zu\r\n", body_bytes);
-    buf_printf(b, "Cache-Control: %s\r\n",
-               reply->cache_control ? reply->cache_control : "no-store");
-    if (reply->etag)
-        buf_printf(b, "ETag: %s\r\n", reply->etag);
-    if (reply->allow)
-        buf_printf(b, "Allow: %s\r\n", reply->allow);
-    if (reply->status == 426) /* RFC 9110 15.5.22, RFC 6455 4.2.2 */
-        buf_put_text(b, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    if (reply->www_authenticate)
-        buf_printf(b, "WWW-Authenticate: %s\r\n", reply->www_authenticate);
-    buf_put_text(b, "Content-Security-Policy: default-src 'none'; script-src 'self'; "
-                    "style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
-                    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-                    "X-Content-Type-Options: nosniff\r\n"
-                    "Referrer-Policy: no-referrer\r\n"
-                    "Cross-Origin-Resource-Policy: same-origin\r\n");
-    buf_printf(b, "Connection: %s\r\n\r\n", closes ? "close" : "keep-alive");
+    if (!is_proxy(c, &c->remote))
+        return c->remote;
+    return forwarded_client(head->fields, &c->t->deps.config->trusted_proxies, &c->remote);
 }
 
-static void end_reply(struct conn *c)
+static bool is_refused_client(const struct conn *c, const struct net_address *client)
 {
-    if (c->closes_after_body)
-        conn_linger(c);
-    else
-        conn_set_timer(c, c->t->now_ms + KEEPALIVE_MS);
+    return !c->is_admin && transport_has_banned(c->t, client);
 }
 
-/* Head and body in one write; but a file's pieces follow as the peer takes them. */
-static void send_reply(struct conn *c, const struct http_reply *reply, bool is_head)
+/* Its client counts in place of the proxy, which does not. False when it has too many connections.
+ */
+static bool become_client(struct conn *c, const struct net_address *client)
 {
-    static const char headroom[TRANSPORT_HEADROOM];
-    bool is_file = reply->file.ptr != NULL;
-    struct str body = is_file ? reply->file : buf_str(&reply->body);
-    struct buf b;
-    buf_init_heap(&b, TRANSPORT_HEADROOM + HEAD_BYTES + reply->body.len);
-    buf_put(&b, headroom, sizeof headroom);
-    put_head(&b, reply, body.len, c->closes_after_body);
-    if (!is_head && !is_file)
-        buf_put_str(&b, body);
-    int rc = b.error ? b.error : reply->body.error;
-    if (rc < 0)
-        conn_close(c);
-    else
-        rc = conn_write(c, b.data + TRANSPORT_HEADROOM, b.len - TRANSPORT_HEADROOM);
-    buf_fini(&b);
-    if (rc < 0)
-        return;
-    if (is_file && !is_head && body.len > 0) {
-        c->body = body;
-        net_stream_want_write(c->stream);
-    } else {
-        end_reply(c);
+    if (!c->is_ip_counted || !net_address_same_ip(&c->remote, client)) {
+        bool counts = !is_proxy(c, client);
+        if (counts && !conn_limit_take_ip(c->t->deps.limit, client))
+            return false;
+        if (c->is_ip_counted) /* it became a trusted one after it had connected */
+            conn_limit_give_ip(c->t->deps.limit, &c->remote);
+        c->is_ip_counted = counts;
     }
-}
-
-bool http_conn_writable(struct conn *c)
-{
-    if (c->body.len == 0)
-        return true;
-    char memory[TRANSPORT_HEADROOM + PIECE_BYTES];
-    size_t n = c->body.len < PIECE_BYTES ? c->body.len : PIECE_BYTES;
-    memcpy(memory + TRANSPORT_HEADROOM, c->body.ptr, n);
-    c->body = str_slice(c->body, n, c->body.len);
-    if (conn_write(c, memory + TRANSPORT_HEADROOM, n) < 0)
-        return false;
-    if (c->body.len > 0) {
-        net_stream_want_write(c->stream);
-        conn_set_timer(c, c->t->now_ms + KEEPALIVE_MS); /* it is taking it: not stuck */
-    } else {
-        end_reply(c);
-    }
+    c->remote = *client;
     return true;
 }
 
-static void refuse(struct conn *c, int status, const char *why)
+/* ---- Upgrades ------------------------------------------------------------------------------ */
+
+/* 101, or how the upgrade is refused and *why. */
+static int check_upgrade(struct conn *c, const struct http_head *head,
+                         const struct net_address *client, const char **why)
 {
-    struct http_reply reply = {.status = status, .content_type = "text/plain; charset=utf-8"};
-    buf_init_heap(&reply.body, 256);
-    buf_printf(&reply.body, "%s\n", why);
-    if (status == 405)
-        reply.allow = "GET";
-    c->closes_after_body = true;
-    send_reply(c, &reply, false);
-    buf_fini(&reply.body);
+    *why = "This address is banned.";
+    if (is_refused_client(c, client))
+        return 403;
+    *why = "No SIP is spoken on the admin port.";
+    if (c->is_admin)
+        return 400;
+    int status = http_head_check_upgrade(head, &c->t->deps.config->ws_origins, why);
+    if (status != 101)
+        return status;
+    *why = "This server is shutting down.";
+    if (atomic_load(c->t->deps.node_state) == NODE_DRAINING)
+        return 503;
+    *why = "Too many connections from this address (limits.connectionsPerIp).";
+    return become_client(c, client) ? 101 : 503;
 }
 
 static void upgrade(struct conn *c, const struct http_head *head)
 {
-    const char *why = "No SIP is spoken on the admin port.";
-    int status =
-        c->is_admin ? 400 : http_head_check_upgrade(head, &c->t->deps.config->ws_origins, &why);
-    if (status == 101 && atomic_load(c->t->deps.node_state) == NODE_DRAINING) {
-        status = 503;
-        why = "This server is shutting down.";
-    }
+    struct net_address client = client_of(c, head);
+    const char *why;
+    int status = check_upgrade(c, head, &client, &why);
     if (status != 101) {
         LOG_DEBUG("websocket refused", LOG_NUM("status", status), LOG_TEXT("why", why),
                   LOG_STR("origin", head->origin));
-        refuse(c, status, why);
+        http_answer_refusal(c, status, why);
         return;
     }
-    char accept[NET_WEBSOCKET_ACCEPT_TEXT], memory[TRANSPORT_HEADROOM + HEAD_BYTES];
+    char accept[NET_WEBSOCKET_ACCEPT_TEXT], memory[TRANSPORT_HEADROOM + UPGRADE_HEAD_BYTES];
     net_websocket_accept(head->websocket_key, accept);
     struct buf b;
-    buf_init_fixed(&b, memory + TRANSPORT_HEADROOM, HEAD_BYTES);
+    buf_init_fixed(&b, memory + TRANSPORT_HEADROOM, UPGRADE_HEAD_BYTES);
     buf_printf(&b,
                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: sip\r\n\r\n",
@@ -158,47 +91,159 @@ static void upgrade(struct conn *c, const struct http_head *head)
         conn_begin_sip(c, CONN_WS);
 }
 
-static void serve(struct conn *c, const struct http_head *head)
+/* ---- Requests ------------------------------------------------------------------------------ */
+
+static void await_answer(struct conn *c)
 {
-    bool is_head = str_eq(head->method, STR("HEAD"));
+    c->is_answer_due = true;
+    conn_set_timer(c, c->t->now_ms + ANSWER_MS);
+}
+
+static void call_handler(struct conn *c, const struct http_request *request)
+{
+    const struct transport_deps *deps = &c->t->deps;
+    struct http_reply reply = {.status = 404};
+    buf_init_heap(&reply.body, HTTP_REPLY_MAX_BYTES);
+    (c->is_admin ? deps->admin_http : deps->public_http)(deps->http_arg, request, &reply);
+    if (reply.is_later)
+        await_answer(c);
+    else
+        http_answer(c, &reply);
+    buf_fini(&reply.body);
+}
+
+static void serve(struct conn *c, const struct http_head *head, struct str body)
+{
     struct http_request request = {
-        .method = is_head ? STR("GET") : head->method,
+        .method = c->is_head ? STR("GET") : head->method,
         .path = head->path,
         .query = head->query,
         .host = head->host,
         .authorization = head->authorization,
         .if_none_match = head->if_none_match,
-        .remote = c->remote,
+        .content_type = head->content_type,
+        .body = body,
+        .remote = client_of(c, head),
+        .conn = c->id,
     };
-    struct http_reply reply = {.status = 404};
-    buf_init_heap(&reply.body, 16 << 20);
-    (c->is_admin ? c->t->deps.admin_http : c->t->deps.public_http)(c->t->deps.http_arg, &request,
-                                                                   &reply);
-    c->closes_after_body = head->wants_close || head->has_body; /* no route reads a body */
-    send_reply(c, &reply, is_head);
-    buf_fini(&reply.body);
+    if (is_refused_client(c, &request.remote))
+        http_answer_refusal(c, 403, "This address is banned.");
+    else
+        call_handler(c, &request);
+}
+
+/* ---- Bodies -------------------------------------------------------------------------------- */
+
+/* 0, or how a request with such a body is refused and *why. */
+static int check_body(const struct http_head *head, const char **why)
+{
+    *why = "Send a body with its Content-Length.";
+    if (head->is_chunked)
+        return 411;
+    *why = "No request here needs so long a body.";
+    return head->body_bytes > HTTP_BODY_MAX_BYTES ? 413 : 0;
+}
+
+/* RFC 9110 10.1.1 */
+static void ask_for_body(struct conn *c)
+{
+    struct str line = STR("HTTP/1.1 100 Continue\r\n\r\n");
+    char memory[TRANSPORT_HEADROOM + 32];
+    memcpy(memory + TRANSPORT_HEADROOM, line.ptr, line.len);
+    conn_write(c, memory + TRANSPORT_HEADROOM, line.len);
+}
+
+/* Its head is read again when the rest is there. */
+static void await_body(struct conn *c, const struct http_head *head, bool has_begun)
+{
+    bool is_new = c->awaited_bytes == 0;
+    c->awaited_bytes = head->head_bytes + (size_t)head->body_bytes;
+    if (is_new && head->expects_continue && !has_begun)
+        ask_for_body(c);
+}
+
+/* ---- One after the other ------------------------------------------------------------------- */
+
+static size_t refuse_rest(struct conn *c, int status, const char *why, struct str data)
+{
+    http_answer_refusal(c, status, why);
+    return data.len;
+}
+
+/* How many bytes the first request of `data` took; 0 when it is not whole. */
+static size_t read_request(struct conn *c, struct str data)
+{
+    if (data.len < c->awaited_bytes)
+        return 0;
+    struct http_head head;
+    int status;
+    enum http_head_result result = http_head_read(data, &head, &status);
+    if (result == HTTP_HEAD_MORE)
+        return 0;
+    c->is_head = false;
+    if (result == HTTP_HEAD_BAD)
+        return refuse_rest(c, status, "This is no HTTP/1.1 request that can be served.", data);
+    if (head.is_upgrade) {
+        upgrade(c, &head);
+        return head.head_bytes;
+    }
+    c->is_head = str_eq(head.method, STR("HEAD"));
+    const char *why;
+    status = check_body(&head, &why);
+    if (status != 0)
+        return refuse_rest(c, status, why, data);
+    struct str body = str_slice(data, head.head_bytes, head.head_bytes + (size_t)head.body_bytes);
+    if (body.len < head.body_bytes) {
+        await_body(c, &head, body.len > 0);
+        return 0;
+    }
+    c->awaited_bytes = 0;
+    c->closes_after_body = head.wants_close;
+    serve(c, &head, body);
+    return head.head_bytes + body.len;
+}
+
+bool http_conn_is_idle(const struct conn *c)
+{
+    return c->phase == CONN_HTTP && !c->is_doomed && c->body.len == 0 && !c->is_answer_due;
 }
 
 size_t http_conn_read(struct conn *c, char *data, size_t len)
 {
-    size_t used = 0;
-    /* The next request waits until the last one's file is sent. */
-    while (used < len && c->phase == CONN_HTTP && c->body.len == 0 && !c->is_doomed) {
-        struct http_head head;
-        int status;
-        enum http_head_result result =
-            http_head_read((struct str){data + used, len - used}, &head, &status);
-        if (result == HTTP_HEAD_MORE)
-            break;
-        if (result == HTTP_HEAD_BAD) {
-            refuse(c, status, "This is no HTTP/1.1 request that can be served.");
-            return len;
-        }
-        used += head.head_bytes;
-        if (head.is_upgrade)
-            upgrade(c, &head);
-        else
-            serve(c, &head);
+    size_t used = 0, n = 1;
+    while (used < len && n > 0 && http_conn_is_idle(c)) {
+        n = read_request(c, (struct str){data + used, len - used});
+        used += n;
     }
     return used;
+}
+
+/* ---- Answers that come later --------------------------------------------------------------- */
+
+int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply)
+{
+    struct conn *c = conn_find(t, conn);
+    int rc = -ENOTCONN;
+    if (c && c->is_answer_due) {
+        bool is_outermost = conn_enter(c);
+        c->is_answer_due = false;
+        http_answer(c, reply);
+        rc = c->is_doomed ? -ENOTCONN : 0;
+        if (http_conn_is_idle(c))
+            conn_read_kept(c);
+        conn_leave(c, is_outermost);
+    }
+    buf_fini(&reply->body);
+    return rc;
+}
+
+void http_conn_give_up(struct conn *c)
+{
+    if (!c->is_answer_due) {
+        conn_close(c);
+        return;
+    }
+    LOG_DEBUG("deadline passed", LOG_TEXT("waited_for", "an answer to an HTTP request"));
+    c->is_answer_due = false;
+    http_answer_refusal(c, 503, "This took too long.");
 }

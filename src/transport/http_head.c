@@ -35,6 +35,7 @@ static bool list_has(struct str list, struct str word)
 /* What the lines say one by one, to be weighed up when all are read. */
 struct seen {
     bool is_http_1_0;
+    bool has_length;
     bool says_close, says_keep_alive, says_upgrade; /* Connection */
     bool names_websocket;                           /* Upgrade */
 };
@@ -64,6 +65,18 @@ static void read_connection(struct seen *seen, struct str value)
     seen->says_upgrade |= list_has(value, STR("upgrade"));
 }
 
+/* Two lengths that differ: whoever stands between us and the client may have taken the other one.
+ */
+static int read_length(struct seen *seen, struct str value, uint64_t *bytes)
+{
+    uint64_t length;
+    if (str_to_u64(value, UINT64_MAX, &length) < 0 || (seen->has_length && length != *bytes))
+        return 400;
+    seen->has_length = true;
+    *bytes = length;
+    return 0;
+}
+
 static int read_header(struct str line, struct http_head *out, struct seen *seen)
 {
     size_t colon = str_find(line, ':');
@@ -80,6 +93,7 @@ static int read_header(struct str line, struct http_head *out, struct seen *seen
         {STR("Authorization"),         &out->authorization    },
         {STR("If-None-Match"),         &out->if_none_match    },
         {STR("Origin"),                &out->origin           },
+        {STR("Content-Type"),          &out->content_type     },
         {STR("Sec-WebSocket-Key"),     &out->websocket_key    },
         {STR("Sec-WebSocket-Version"), &out->websocket_version},
     };
@@ -99,12 +113,11 @@ static int read_header(struct str line, struct http_head *out, struct seen *seen
     } else if (str_eq_nocase(name, STR("Upgrade"))) {
         seen->names_websocket |= list_has(value, STR("websocket"));
     } else if (str_eq_nocase(name, STR("Content-Length"))) {
-        uint64_t length;
-        if (str_to_u64(value, UINT64_MAX, &length) < 0)
-            return 400;
-        out->has_body |= length > 0;
+        return read_length(seen, value, &out->body_bytes);
     } else if (str_eq_nocase(name, STR("Transfer-Encoding"))) {
-        out->has_body = true;
+        out->is_chunked = true;
+    } else if (str_eq_nocase(name, STR("Expect"))) {
+        out->expects_continue |= list_has(value, STR("100-continue"));
     }
     return 0;
 }
@@ -125,8 +138,9 @@ static int weigh_up(struct http_head *out, const struct seen *seen)
         return 400; /* RFC 9112 3.2 */
     /* RFC 9112 9.3: close wins; HTTP/1.0 closes unless asked not to. */
     out->wants_close = seen->says_close || (seen->is_http_1_0 && !seen->says_keep_alive);
-    /* RFC 9110 7.8: an HTTP/1.0 client knows of no upgrade, its proxy passed the header on. */
+    /* RFC 9110 7.8 and 10.1.1: an HTTP/1.0 client knows of neither, its proxy passed them on. */
     out->is_upgrade = !seen->is_http_1_0 && seen->says_upgrade && seen->names_websocket;
+    out->expects_continue &= !seen->is_http_1_0;
     return 0;
 }
 
@@ -144,6 +158,7 @@ enum http_head_result http_head_read(struct str data, struct http_head *out, int
     struct str rest = str_slice(data, 0, head_bytes - 2);
     struct seen seen = {0};
     *status = read_request_line(next_line(&rest), out, &seen);
+    out->fields = rest;
     for (size_t lines = 0; *status == 0 && rest.len > 0; lines++)
         *status = lines == HTTP_HEAD_MAX_LINES ? 431 : read_header(next_line(&rest), out, &seen);
     if (*status == 0)
@@ -188,7 +203,8 @@ int http_head_check_upgrade(const struct http_head *head, const struct config_li
         *why = "A WebSocket upgrade is a GET.";
         return 405;
     }
-    if (head->has_body) { /* RFC 9110 7.8: it would come before the first frame */
+    if (head->is_chunked ||
+        head->body_bytes > 0) { /* RFC 9110 7.8: it would come before the first frame */
         *why = "A WebSocket upgrade has no body.";
         return 400;
     }

@@ -9,12 +9,15 @@ enum { HTTP_HEAD_MAX_BYTES = 16384, HTTP_HEAD_MAX_LINES = 100 };
 
 struct http_head {
     struct str method, path, query;
-    struct str host, authorization, if_none_match, origin;
+    struct str host, authorization, if_none_match, origin, content_type;
     struct str websocket_key, websocket_version, websocket_protocols;
-    bool is_upgrade;   /* Upgrade: websocket and Connection: upgrade, over HTTP/1.1 */
-    bool wants_close;  /* Connection: close, or HTTP/1.0 without keep-alive */
-    bool has_body;     /* Content-Length above 0, or Transfer-Encoding */
-    size_t head_bytes; /* up to and with the empty line */
+    struct str fields;     /* all header lines, each with its CRLF */
+    bool is_upgrade;       /* Upgrade: websocket and Connection: upgrade, over HTTP/1.1 */
+    bool wants_close;      /* Connection: close, or HTTP/1.0 without keep-alive */
+    bool expects_continue; /* waits for a 100 before it sends its body */
+    bool is_chunked;       /* Transfer-Encoding, whichever: a body of unknown length */
+    uint64_t body_bytes;   /* Content-Length */
+    size_t head_bytes;     /* up to and with the empty line */
 };
 
 enum http_head_result { HTTP_HEAD_OK, HTTP_HEAD_MORE, HTTP_HEAD_BAD };

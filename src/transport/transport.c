@@ -3,8 +3,11 @@
 #include "stun.h"
 #include "transport_internal.h"
 #include <aorta/clock.h>
+#include <aorta/log.h>
 #include <errno.h>
 #include <stdlib.h>
+
+enum { SETTLE_MS = 20000 }; /* over which connections that were asleep begin to be looked after */
 
 /* ---- Datagrams ----------------------------------------------------------------------------- */
 
@@ -12,13 +15,18 @@ static void on_datagram(void *arg, const struct net_datagram *datagram)
 {
     struct transport_udp *u = arg;
     struct transport *t = u->t;
+    if (transport_has_banned(t, &datagram->remote))
+        return;
     struct sip_source source = {.kind = TRANSPORT_UDP,
                                 .remote = datagram->remote,
                                 .udp_socket = u->index,
                                 .local = datagram->local};
     struct str data = {datagram->data, datagram->len};
-    if (data.len > t->deps.config->message_bytes) {
-        data.len = t->deps.config->message_bytes;
+    size_t max_bytes = t->deps.config->message_bytes;
+    if (max_bytes > u->max_bytes)
+        max_bytes = u->max_bytes;
+    if (data.len > max_bytes) {
+        data.len = max_bytes;
         t->events.broken(t->events.arg, &source, data, 513);
         return;
     }
@@ -66,9 +74,10 @@ void transport_free(struct transport *t)
 static int listen_udp(struct transport *t, struct net_address *address)
 {
     struct transport_udp *u = &t->udp[t->udp_count];
-    *u = (struct transport_udp){.t = t, .index = (uint32_t)t->udp_count};
-    int rc = net_udp_open(t->deps.loop, address, t->deps.config->message_bytes, on_datagram, u,
-                          &u->socket);
+    *u = (struct transport_udp){.t = t,
+                                .index = (uint32_t)t->udp_count,
+                                .max_bytes = t->deps.config->message_bytes};
+    int rc = net_udp_open(t->deps.loop, address, u->max_bytes, on_datagram, u, &u->socket);
     if (rc == 0)
         t->udp_count++;
     return rc;
@@ -123,6 +132,37 @@ void transport_drain(struct transport *t, uint64_t now_ms, uint32_t spread_ms)
         struct conn *c = t->slots[i].conn;
         if (c && conn_is_sip(c))
             conn_set_timer(c, now_ms + draw_below(spread_ms));
+    }
+}
+
+/* Connections for which nothing was ever due (pings were off, say) are looked at anew. */
+void transport_set_config(struct transport *t, const struct config *config)
+{
+    t->deps.config = config;
+    for (uint32_t i = 1; i < t->slot_count; i++) {
+        struct conn *c = t->slots[i].conn;
+        if (c && conn_is_sip(c) && !timer_is_running(&c->timer))
+            conn_set_timer(c, t->now_ms + draw_below(SETTLE_MS));
+    }
+}
+
+static void close_banned(struct conn *c)
+{
+    bool is_outermost = conn_enter(c);
+    LOG_DEBUG("connection ends: banned");
+    if (c->phase == CONN_WS)
+        ws_conn_close(c, WS_CLOSE_POLICY);
+    else
+        conn_close(c);
+    conn_leave(c, is_outermost);
+}
+
+void transport_close_banned(struct transport *t)
+{
+    for (uint32_t i = 1; i < t->slot_count; i++) {
+        struct conn *c = t->slots[i].conn;
+        if (c && !c->is_admin && transport_has_banned(t, &c->remote))
+            close_banned(c);
     }
 }
 

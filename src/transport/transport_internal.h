@@ -24,19 +24,23 @@ struct conn {
     bool is_doomed;   /* to be closed when that event returns */
     bool has_sip;     /* a SIP message has come */
     bool is_authenticated;
+    bool is_ip_counted;     /* `remote`, in limits.connectionsPerIp */
     bool closes_after_body; /* HTTP: no keep-alive */
+    bool is_head;           /* HTTP: the answer to this request has no body */
+    bool is_answer_due;     /* HTTP: a handler will answer later; nothing is read meanwhile */
     uint8_t pings;          /* sent since the peer was last heard */
     struct transport *t;
     struct net_stream *stream;
-    struct net_address remote;
-    uint64_t opened_ms; /* accepted or upgraded: the start of its deadlines */
+    struct net_address remote; /* the client; of an upgrade through a trusted proxy, behind it */
+    uint64_t opened_ms;        /* accepted or upgraded: the start of its deadlines */
     uint64_t heard_ms;
     struct timer timer; /* the next deadline or ping */
     void *user;
     struct buf input;    /* what is not whole yet; empty for an idle connection */
     struct buf *message; /* WebSocket: fragments so far; NULL outside a fragmented message */
     bool message_is_text;
-    struct str body; /* HTTP: what is left of a file to send */
+    struct str body;      /* HTTP: what is left of a file to send */
+    size_t awaited_bytes; /* HTTP: head and body of a request that is not whole yet; else 0 */
 };
 
 struct conn_slot {
@@ -49,6 +53,7 @@ struct transport_udp {
     struct transport *t;
     struct net_udp *socket;
     uint32_t index;
+    size_t max_bytes; /* of what it receives: longer datagrams come cut */
 };
 
 struct transport_listener {
@@ -71,6 +76,11 @@ struct transport {
     size_t listener_count;
     bool is_draining;
 };
+
+static inline bool transport_has_banned(const struct transport *t, const struct net_address *client)
+{
+    return t->deps.bans && bans_has(t->deps.bans, client, t->now_ms);
+}
 
 /* ---- conn_table.c -------------------------------------------------------------------------- */
 
@@ -98,6 +108,8 @@ void conn_linger(struct conn *c);
 /* Writes; closes the connection when it is broken or its peer does not read. */
 int conn_write(struct conn *c, char *data, size_t len);
 void conn_deliver(struct conn *c, struct str message);
+/* Goes on with what came while a reader had to wait; the connection is entered. */
+void conn_read_kept(struct conn *c);
 /* The source of messages from this connection. */
 struct sip_source conn_source(const struct conn *c);
 /* From here on it counts as a SIP connection: deadlines start. */
@@ -116,10 +128,22 @@ void conn_on_timer(struct timer *timer, void *arg);
 
 size_t stream_conn_read(struct conn *c, char *data, size_t len);
 size_t http_conn_read(struct conn *c, char *data, size_t len);
-bool http_conn_writable(struct conn *c);
+/* Neither a file to send nor an answer to wait for: the next request may come. */
+bool http_conn_is_idle(const struct conn *c);
+/* Nothing more is to be waited for: no request in time, or no answer to one. */
+void http_conn_give_up(struct conn *c);
 size_t ws_conn_read(struct conn *c, char *data, size_t len);
 /* Sends a close frame and lingers. */
 void ws_conn_close(struct conn *c, uint16_t code);
 int ws_conn_send(struct conn *c, enum ws_opcode opcode, char *payload, size_t len);
 void ws_conn_free(struct conn *c);
+
+/* ---- http_answer.c ------------------------------------------------------------------------- */
+
+/* Sends the answer, or as much as goes at once; `reply` stays the caller's. */
+void http_answer(struct conn *c, const struct http_reply *reply);
+/* A status with a sentence; then the connection ends. */
+void http_answer_refusal(struct conn *c, int status, const char *why);
+/* More of a file. False when the connection is broken. */
+bool http_answer_writable(struct conn *c);
 #endif

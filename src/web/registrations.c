@@ -1,6 +1,7 @@
 #include "web_internal.h"
 #include <aorta/binding_json.h>
 #include <aorta/clock.h>
+#include <aorta/log.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -13,72 +14,6 @@ enum {
     ARENA_MAX_BYTES = 64 << 20,
     PAGES_A_REQUEST = 64, /* looked through for one answer; its cursor goes on from there */
 };
-
-struct listing {
-    struct buf *b;
-    struct binding_json_context ctx;
-    struct str realm; /* only these; empty: all */
-    size_t count;
-};
-
-static bool is_in_realm(struct str aor, struct str realm)
-{
-    struct str host = str_slice(aor, str_find(aor, '@') + 1, aor.len);
-    return realm.len == 0 || str_eq_nocase(host, realm);
-}
-
-static void put_aor(void *arg, struct str aor, const struct binding *bindings, size_t count)
-{
-    struct listing *listing = arg;
-    if (!is_in_realm(aor, listing->realm))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        if (listing->count++ > 0)
-            buf_put_char(listing->b, ',');
-        binding_put_json(listing->b, aor, &bindings[i], &listing->ctx);
-    }
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int decode(struct str text, char *memory, size_t max, struct str *out)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '%') {
-            int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(text.ptr[i + 2]) : -1;
-            if (low < 0)
-                return -EINVAL;
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        if (n == max)
-            return -EINVAL;
-        memory[n++] = c;
-    }
-    *out = (struct str){memory, n};
-    return 0;
-}
-
-int web_query_param(struct str query, const char *name, char *memory, size_t max, struct str *out)
-{
-    *out = STR_NONE;
-    struct str pair;
-    while (str_split(&query, '&', &pair)) {
-        size_t equals = str_find(pair, '=');
-        if (str_eq(str_slice(pair, 0, equals), str_from(name)))
-            return decode(str_slice(pair, equals + 1, pair.len), memory, max, out);
-    }
-    return 0;
-}
 
 struct list_query {
     char realm_memory[PARAM_BYTES], aor_memory[PARAM_BYTES];
@@ -136,62 +71,189 @@ static struct str canonical_aor(struct str text, struct arena *arena)
     return sip_uri_write_aor(&uri, &b) == 0 && !b.error ? buf_str(&b) : text;
 }
 
-static int list_pages(struct web *web, struct list_query *q, struct arena *arena,
-                      struct listing *listing)
+/* ---- A request on its way through the store ------------------------------------------------- */
+
+struct job {
+    struct web_later later;
+    struct store *store;
+    struct arena arena;
+    struct list_query query;
+    struct binding_json_context ctx;
+    size_t count; /* of bindings */
+    int pages;
+};
+
+/* NULL, and `reply` says so, when there is no memory. */
+static struct job *begin_job(const struct web_call *call, struct http_reply *reply)
 {
-    struct store *store = web->info.store;
-    for (int page = 0; page < PAGES_A_REQUEST && listing->count < q->limit; page++) {
-        int rc =
-            store->ops->list(store, &q->cursor, q->limit - listing->count, arena, put_aor, listing);
-        if (rc < 0 || q->cursor == 0)
-            return rc;
-        arena_reset(arena);
+    struct job *job = calloc(1, sizeof *job);
+    if (!job || arena_init(&job->arena, ARENA_FIRST_BYTES, ARENA_MAX_BYTES) < 0) {
+        free(job);
+        web_put_error(reply, 503, "unavailable", "no memory for it now");
+        return NULL;
     }
-    return 0;
+    job->store = call->worker->store;
+    job->ctx = (struct binding_json_context){str_from(call->worker->web->sbc_address),
+                                             str_from(call->worker->config->node), clock_now_ms()};
+    web_later_begin(&job->later, call, reply);
+    return job;
 }
 
-static int put_listing(struct web *web, struct list_query *q, struct buf *b)
+static void free_job(struct job *job)
 {
-    struct arena arena;
-    if (arena_init(&arena, ARENA_FIRST_BYTES, ARENA_MAX_BYTES) < 0)
-        return -ENOMEM;
-    struct listing listing = {
-        .b = b,
-        .ctx = {str_from(web->sbc_address), str_from(web->info.config->node), clock_now_ms()},
-        .realm = q->realm,
-    };
-    int rc = 0;
-    buf_put_text(b, "{\"registrations\":[");
-    if (q->aor.ptr) {
-        web->info.store->ops->find(web->info.store, canonical_aor(q->aor, &arena), &arena, put_aor,
-                                   &listing);
-        q->cursor = 0;
-    } else {
-        rc = list_pages(web, q, &arena, &listing);
+    arena_fini(&job->arena);
+    free(job);
+}
+
+static void end_job(struct job *job)
+{
+    if (web_later_send(&job->later))
+        free_job(job);
+}
+
+static void leave_job(struct job *job)
+{
+    if (web_later_leave(&job->later))
+        free_job(job);
+}
+
+static void fail_job(struct job *job, int error)
+{
+    web_put_error(&job->later.answer, 503, "unavailable",
+                  error == -EAGAIN ? "the store cannot be reached now"
+                                   : "no memory for so much now: ask with a lower limit");
+    end_job(job);
+}
+
+/* ---- Listing ------------------------------------------------------------------------------- */
+
+static bool is_in_realm(struct str aor, struct str realm)
+{
+    struct str host = str_slice(aor, str_find(aor, '@') + 1, aor.len);
+    return realm.len == 0 || str_eq_nocase(host, realm);
+}
+
+static void put_aor(struct job *job, struct str aor, const struct binding *bindings, size_t count)
+{
+    if (!is_in_realm(aor, job->query.realm))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (job->count++ > 0)
+            buf_put_char(&job->later.answer.body, ',');
+        binding_put_json(&job->later.answer.body, aor, &bindings[i], &job->ctx);
     }
-    if (q->cursor)
-        buf_printf(b, "],\"cursor\":\"%llu\"}", (unsigned long long)q->cursor);
+}
+
+static void end_listing(struct job *job)
+{
+    struct buf *b = &job->later.answer.body;
+    if (job->query.cursor)
+        buf_printf(b, "],\"cursor\":\"%llu\"}", (unsigned long long)job->query.cursor);
     else
         buf_put_text(b, "],\"cursor\":null}");
-    arena_fini(&arena);
-    return rc;
+    if (b->error)
+        fail_job(job, b->error);
+    else
+        end_job(job);
 }
 
-void web_list_registrations(struct web *web, const struct http_request *request,
-                            struct http_reply *reply)
+static void on_found(void *arg, int error, const struct binding *bindings, size_t count)
 {
-    struct list_query q;
-    const char *wrong = read_query(request->query, &q);
+    struct job *job = arg;
+    if (error) {
+        fail_job(job, error);
+        return;
+    }
+    put_aor(job, job->query.aor, bindings, count);
+    job->query.cursor = 0;
+    end_listing(job);
+}
+
+static void ask_page(struct job *job);
+
+static void on_page(void *arg, int error, uint64_t next_cursor, const struct store_aor *aors,
+                    size_t count)
+{
+    struct job *job = arg;
+    if (error) {
+        fail_job(job, error);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        put_aor(job, aors[i].aor, aors[i].bindings, aors[i].count);
+    job->query.cursor = next_cursor;
+    if (next_cursor == 0 || job->count >= job->query.limit || ++job->pages == PAGES_A_REQUEST)
+        end_listing(job);
+    else
+        ask_page(job);
+}
+
+static void ask_page(struct job *job)
+{
+    arena_reset(&job->arena);
+    job->store->ops->list(job->store, job->query.cursor, job->query.limit - job->count, &job->arena,
+                          on_page, job);
+}
+
+static void ask(struct job *job)
+{
+    web_begin_json(&job->later.answer);
+    buf_put_text(&job->later.answer.body, "{\"registrations\":[");
+    if (!job->query.aor.ptr) {
+        ask_page(job);
+        return;
+    }
+    job->query.aor = canonical_aor(job->query.aor, &job->arena);
+    job->store->ops->find(job->store, job->query.aor, &job->arena, on_found, job);
+}
+
+void web_list_registrations(const struct web_call *call, struct http_reply *reply)
+{
+    struct job *job = begin_job(call, reply);
+    if (!job)
+        return;
+    const char *wrong = read_query(call->request->query, &job->query);
     if (wrong) {
-        web_put_error(reply, 400, "bad_query", wrong);
+        web_put_error(&job->later.answer, 400, "bad_query", wrong);
+        end_job(job);
+    } else {
+        ask(job);
+    }
+    leave_job(job);
+}
+
+/* ---- Removing ------------------------------------------------------------------------------ */
+
+static void on_removed(void *arg, int error, const struct binding *bindings, size_t count)
+{
+    (void)bindings;
+    struct job *job = arg;
+    if (error) {
+        fail_job(job, error);
         return;
     }
-    if (put_listing(web, &q, &reply->body) < 0 || reply->body.error) {
-        buf_clear(&reply->body);
-        web_put_error(reply, 503, "unavailable",
-                      "no memory for so much now: ask with a lower limit");
-        return;
+    if (count > 0) {
+        LOG_INFO("registrations removed by admin", LOG_STR("aor", job->query.aor),
+                 LOG_NUM("bindings", count));
+        job->later.answer.status = 204;
+    } else {
+        web_put_error(&job->later.answer, 404, "not_found", "nobody is registered as this");
     }
-    reply->status = 200;
-    reply->content_type = "application/json";
+    end_job(job);
+}
+
+void web_remove_registrations(const struct web_call *call, struct http_reply *reply)
+{
+    struct job *job = begin_job(call, reply);
+    if (!job)
+        return;
+    struct str aor;
+    if (web_decode(call->param, job->query.aor_memory, PARAM_BYTES, &aor) < 0) {
+        web_put_error(&job->later.answer, 400, "bad_path", "the AOR is badly escaped or too long");
+        end_job(job);
+    } else {
+        job->query.aor = canonical_aor(aor, &job->arena);
+        job->store->ops->remove(job->store, job->query.aor, &job->arena, on_removed, job);
+    }
+    leave_job(job);
 }

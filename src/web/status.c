@@ -28,10 +28,10 @@ static void put_by_transport(struct buf *b, const char *name, const uint64_t cou
     buf_put_char(b, '}');
 }
 
-static void put_registrations(const struct web *web, struct buf *b)
+static void put_registrations(struct store *store, struct buf *b)
 {
     struct store_counts counts = {0};
-    web->info.store->ops->count(web->info.store, &counts);
+    store->ops->count(store, &counts);
     put_by_transport(b, "registrations", counts.bindings, TRANSPORT_UDP);
 }
 
@@ -50,14 +50,48 @@ static void put_rate(struct web *web, struct buf *b, const char *name, enum rate
     buf_printf(b, "\"%s\":%u.%u", name, tenths / 10, tenths % 10);
 }
 
-void web_put_status(struct web *web, struct buf *b)
+void web_serve_health(const struct web_call *call, struct http_reply *reply)
 {
-    struct store *store = web->info.store;
+    (void)call;
+    web_begin_json(reply);
+    buf_put_text(&reply->body, "{\"status\":\"ok\"}");
+}
+
+static const char *find_not_ready_reason(const struct web_worker *worker)
+{
+    switch (atomic_load(worker->web->info.state)) {
+    case NODE_STARTING:
+        return "starting";
+    case NODE_DRAINING:
+        return "draining";
+    default:
+        return worker->store->ops->is_ready(worker->store) ? NULL : "store away";
+    }
+}
+
+void web_serve_ready(const struct web_call *call, struct http_reply *reply)
+{
+    const char *reason = find_not_ready_reason(call->worker);
+    web_begin_json(reply);
+    if (!reason) {
+        buf_put_text(&reply->body, "{\"status\":\"ready\"}");
+        return;
+    }
+    reply->status = 503;
+    buf_printf(&reply->body, "{\"reason\":\"%s\"}", reason);
+}
+
+void web_serve_status(const struct web_call *call, struct http_reply *reply)
+{
+    struct web *web = call->worker->web;
+    struct store *store = call->worker->store;
+    struct buf *b = &reply->body;
+    web_begin_json(reply);
     buf_printf(b, "{\"version\":\"%s\",\"node\":", AORTA_VERSION);
-    buf_put_json(b, str_from(web->info.config->node));
+    buf_put_json(b, str_from(call->worker->config->node));
     buf_printf(b, ",\"state\":\"%s\",\"uptimeSeconds\":%llu", state_name(web),
                (unsigned long long)(clock_now_ms() - web->info.started_ms) / 1000);
-    put_registrations(web, b);
+    put_registrations(store, b);
     put_connections(web, b);
     buf_put_text(b, ",\"rates\":{");
     put_rate(web, b, "registersPerSecond", RATE_REGISTERS);
@@ -69,10 +103,13 @@ void web_put_status(struct web *web, struct buf *b)
                store->ops->is_ready(store) ? "ready" : "away");
 }
 
-void web_put_node(const struct web *web, struct buf *b)
+void web_serve_node(const struct web_call *call, struct http_reply *reply)
 {
+    const struct web *web = call->worker->web;
+    struct buf *b = &reply->body;
+    web_begin_json(reply);
     buf_put_text(b, "{\"node\":");
-    buf_put_json(b, str_from(web->info.config->node));
+    buf_put_json(b, str_from(call->worker->config->node));
     buf_printf(b, ",\"version\":\"%s\",\"listen\":[", AORTA_VERSION);
     for (size_t i = 0; i < web->listener_count; i++) {
         if (i > 0)
@@ -82,14 +119,18 @@ void web_put_node(const struct web *web, struct buf *b)
     buf_printf(b, "],\"pid\":%d}", (int)getpid());
 }
 
-void web_put_demo(const struct web *web, struct buf *b)
+/* No users without --demo, which is no error of whoever asks. */
+void web_serve_demo(const struct web_call *call, struct http_reply *reply)
 {
+    const struct web_info *info = &call->worker->web->info;
+    struct buf *b = &reply->body;
+    web_begin_json(reply);
     buf_put_text(b, "{\"users\":[");
-    for (size_t i = 0; i < web->info.demo_user_count; i++) {
+    for (size_t i = 0; i < info->demo_user_count; i++) {
         buf_put_text(b, i > 0 ? ",{\"aor\":" : "{\"aor\":");
-        buf_put_json(b, str_from(web->info.demo_users[i].aor));
+        buf_put_json(b, str_from(info->demo_users[i].aor));
         buf_put_text(b, ",\"password\":");
-        buf_put_json(b, str_from(web->info.demo_users[i].password));
+        buf_put_json(b, str_from(info->demo_users[i].password));
         buf_put_char(b, '}');
     }
     buf_put_text(b, "]}");

@@ -1,5 +1,4 @@
 #include "web_internal.h"
-#include <aorta/log.h>
 #include <stdlib.h>
 
 struct web *web_new(const struct web_info *info, struct buf *error)
@@ -34,82 +33,23 @@ void web_set_addresses(struct web *web, const char *const *listeners, size_t lis
     web->sbc_address = sbc_address;
 }
 
-void web_put_error(struct http_reply *reply, int status, const char *code, const char *message)
-{
-    reply->status = status;
-    reply->content_type = "application/json";
-    buf_printf(&reply->body, "{\"error\":{\"code\":\"%s\",\"message\":", code);
-    buf_put_json(&reply->body, str_from(message));
-    buf_put_text(&reply->body, "}}");
-}
-
-static void begin_json(struct http_reply *reply)
+void web_begin_json(struct http_reply *reply)
 {
     reply->status = 200;
     reply->content_type = "application/json";
 }
 
-/* ---- Public routes ------------------------------------------------------------------------- */
-
-typedef void route_fn(struct web *web, const struct http_request *request,
-                      struct http_reply *reply);
-
-struct route {
-    struct str path;
-    route_fn *serve;
-    bool is_private; /* tells of users */
-};
-
-static void serve_health(struct web *web, const struct http_request *request,
-                         struct http_reply *reply)
+void web_put_error(struct http_reply *reply, int status, const char *code, const char *message)
 {
-    (void)web;
-    (void)request;
-    begin_json(reply);
-    buf_put_text(&reply->body, "{\"status\":\"ok\"}");
+    web_begin_json(reply);
+    reply->status = status;
+    buf_clear(&reply->body);
+    buf_printf(&reply->body, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    buf_put_json(&reply->body, str_from(message));
+    buf_put_text(&reply->body, "}}");
 }
 
-static const char *find_not_ready_reason(const struct web *web)
-{
-    switch (atomic_load(web->info.state)) {
-    case NODE_STARTING:
-        return "starting";
-    case NODE_DRAINING:
-        return "draining";
-    default:
-        return web->info.store->ops->is_ready(web->info.store) ? NULL : "store away";
-    }
-}
-
-static void serve_ready(struct web *web, const struct http_request *request,
-                        struct http_reply *reply)
-{
-    (void)request;
-    const char *reason = find_not_ready_reason(web);
-    begin_json(reply);
-    if (!reason) {
-        buf_put_text(&reply->body, "{\"status\":\"ready\"}");
-        return;
-    }
-    reply->status = 503;
-    buf_printf(&reply->body, "{\"reason\":\"%s\"}", reason);
-}
-
-static void serve_status(struct web *web, const struct http_request *request,
-                         struct http_reply *reply)
-{
-    (void)request;
-    begin_json(reply);
-    web_put_status(web, &reply->body);
-}
-
-static void serve_demo(struct web *web, const struct http_request *request,
-                       struct http_reply *reply)
-{
-    (void)request;
-    begin_json(reply); /* no users without --demo, which is no error of whoever asks */
-    web_put_demo(web, &reply->body);
-}
+/* ---- Page ---------------------------------------------------------------------------------- */
 
 /* RFC 9110 13.1.2: a star, or a list of tags that are compared weakly, since a proxy that
  * compresses on the way weakens ours. */
@@ -125,12 +65,18 @@ static bool has_etag(struct str if_none_match, struct str etag)
     return false;
 }
 
-static void serve_file(struct web *web, const struct http_request *request,
-                       struct http_reply *reply)
+static void put_not_found(struct http_reply *reply)
 {
+    web_put_error(reply, 404, "not_found", "there is nothing at this path");
+}
+
+static void serve_file(const struct web_call *call, struct http_reply *reply)
+{
+    const struct http_request *request = call->request;
+    const struct web *web = call->worker->web;
     const struct asset *asset = web->assets ? assets_find(web->assets, request->path) : NULL;
     if (!asset) {
-        web_put_error(reply, 404, "not_found", "there is nothing at this path");
+        put_not_found(reply);
         return;
     }
     reply->etag = asset->etag;
@@ -144,34 +90,102 @@ static void serve_file(struct web *web, const struct http_request *request,
     reply->file = asset->content;
 }
 
-static const struct route public_routes[] = {
-    {{"/healthz", 8},        serve_health, false},
-    {{"/readyz", 7},         serve_ready,  false},
-    {{"/api/v1/status", 14}, serve_status, false},
-    {{"/api/v1/demo", 12},   serve_demo,   true },
+/* ---- Routes -------------------------------------------------------------------------------- */
+
+enum {
+    PRIVATE = 1,    /* tells of users, or changes something */
+    TAKES_JSON = 2, /* the body, and its Content-Type has to say so */
 };
 
-/* ---- Admin routes -------------------------------------------------------------------------- */
+struct route {
+    const char *method;
+    const char *path; /* a {name} at its end stands for all that follows, but not for nothing */
+    web_route_fn *serve;
+    unsigned flags;
+};
 
-static void serve_node(struct web *web, const struct http_request *request,
-                       struct http_reply *reply)
-{
-    (void)request;
-    begin_json(reply);
-    web_put_node(web, &reply->body);
-}
+static const struct route public_routes[] = {
+    {"GET", "/healthz",       web_serve_health, 0      },
+    {"GET", "/readyz",        web_serve_ready,  0      },
+    {"GET", "/api/v1/status", web_serve_status, 0      },
+    {"GET", "/api/v1/demo",   web_serve_demo,   PRIVATE},
+    {"GET", "/",              serve_file,       0      },
+    {"GET", "/{file}",        serve_file,       0      },
+};
 
 static const struct route admin_routes[] = {
-    {{"/healthz", 8},               serve_health,           false},
-    {{"/readyz", 7},                serve_ready,            false},
-    {{"/api/v1/status", 14},        serve_status,           false},
-    {{"/api/v1/node", 12},          serve_node,             true },
-    {{"/api/v1/registrations", 21}, web_list_registrations, true },
+    {"GET",    "/healthz",                    web_serve_health,         0                   },
+    {"GET",    "/readyz",                     web_serve_ready,          0                   },
+    {"GET",    "/api/v1/status",              web_serve_status,         0                   },
+    {"GET",    "/api/v1/node",                web_serve_node,           PRIVATE             },
+    {"GET",    "/api/v1/registrations",       web_list_registrations,   PRIVATE             },
+    {"DELETE", "/api/v1/registrations/{aor}", web_remove_registrations, PRIVATE             },
+    {"GET",    "/api/v1/bans",                web_list_bans,            PRIVATE             },
+    {"POST",   "/api/v1/bans",                web_add_ban,              PRIVATE | TAKES_JSON},
+    {"GET",    "/api/v1/bans/{ip}",           web_show_ban,             PRIVATE             },
+    {"DELETE", "/api/v1/bans/{ip}",           web_lift_ban,             PRIVATE             },
+    {"GET",    "/api/v1/log-level",           web_show_log_level,       PRIVATE             },
+    {"PUT",    "/api/v1/log-level",           web_set_log_level,        PRIVATE | TAKES_JSON},
 };
 
-static bool has_admin_token(const struct web *web, const struct http_request *request)
+struct route_table {
+    const struct route *route;
+    size_t count;
+};
+
+static const struct route_table public_table = {public_routes,
+                                                sizeof public_routes / sizeof *public_routes};
+static const struct route_table admin_table = {admin_routes,
+                                               sizeof admin_routes / sizeof *admin_routes};
+
+static bool is_at(const struct route *route, struct str path, struct str *param)
 {
-    const char *token = web->info.config->admin_token;
+    struct str pattern = str_from(route->path);
+    size_t brace = str_find(pattern, '{');
+    *param = str_slice(path, brace, path.len);
+    if (!str_eq(str_slice(path, 0, brace), str_slice(pattern, 0, brace)))
+        return false;
+    return (brace < pattern.len) == (param->len > 0);
+}
+
+/* NULL when this method has none there. */
+static const struct route *find_route(const struct route_table *table, struct str method,
+                                      struct str path, struct str *param)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (str_eq(str_from(table->route[i].method), method) &&
+            is_at(&table->route[i], path, param))
+            return &table->route[i];
+    return NULL;
+}
+
+static void refuse_method(const struct route_table *table, struct str path,
+                          struct http_reply *reply)
+{
+    static const char *const methods[][2] = {
+        {"GET",    "GET, HEAD"},
+        {"POST",   "POST"     },
+        {"PUT",    "PUT"      },
+        {"DELETE", "DELETE"   },
+    };
+    struct buf allow;
+    struct str param;
+    buf_init_fixed(&allow, reply->allow, sizeof reply->allow - 1);
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (find_route(table, str_from(methods[i][0]), path, &param))
+            buf_printf(&allow, "%s%s", allow.len > 0 ? ", " : "", methods[i][1]);
+    reply->allow[allow.len] = 0;
+    if (allow.len > 0)
+        web_put_error(reply, 405, "method_not_allowed", "not with this method: see Allow");
+    else
+        put_not_found(reply);
+}
+
+/* ---- Who may ------------------------------------------------------------------------------- */
+
+static bool has_admin_token(const struct web_worker *worker, const struct http_request *request)
+{
+    const char *token = worker->config->admin_token;
     struct str scheme = STR("Bearer ");
     if (!token)
         return true;
@@ -180,16 +194,6 @@ static bool has_admin_token(const struct web *web, const struct http_request *re
     struct str given =
         str_trim(str_slice(request->authorization, scheme.len, request->authorization.len));
     return str_eq_constant_time(given, str_from(token));
-}
-
-/* ---- Dispatch ------------------------------------------------------------------------------ */
-
-static const struct route *find_route(const struct route *routes, size_t count, struct str path)
-{
-    for (size_t i = 0; i < count; i++)
-        if (str_eq(routes[i].path, path))
-            return &routes[i];
-    return NULL;
 }
 
 /* A page from elsewhere may give its own name our address and would then be let in as one of ours.
@@ -206,50 +210,44 @@ static bool is_named_by_address(const struct http_request *request)
     return str_eq_nocase(host, STR("localhost")) || net_address_parse(&address, host, 0) == 0;
 }
 
-static void serve_route(struct web *web, const struct route *route, bool is_protected,
-                        const struct http_request *request, struct http_reply *reply)
+/* A page from elsewhere may send us a form, but not this without asking first, which is refused. */
+static bool is_json(struct str content_type)
 {
-    if (route->is_private && !is_protected && !is_named_by_address(request))
-        web_put_error(reply, 403, "forbidden", "name this server by its address or as localhost");
-    else
-        route->serve(web, request, reply);
+    struct str type = str_trim(str_slice(content_type, 0, str_find(content_type, ';')));
+    return str_eq_nocase(type, STR("application/json"));
 }
 
-static bool refuse_method(const struct http_request *request, struct http_reply *reply)
+/* ---- Dispatch ------------------------------------------------------------------------------ */
+
+static void dispatch(const struct route_table *table, bool is_protected, struct web_call *call,
+                     struct http_reply *reply)
 {
-    if (str_eq(request->method, STR("GET")))
-        return false;
-    web_put_error(reply, 405, "method_not_allowed", "this path is only read: GET or HEAD");
-    reply->allow = "GET, HEAD";
-    return true;
+    const struct http_request *request = call->request;
+    const struct route *route = find_route(table, request->method, request->path, &call->param);
+    if (!route)
+        refuse_method(table, request->path, reply);
+    else if (route->flags & PRIVATE && !is_protected && !is_named_by_address(request))
+        web_put_error(reply, 403, "forbidden", "name this server by its address or as localhost");
+    else if (route->flags & TAKES_JSON && !is_json(request->content_type))
+        web_put_error(reply, 415, "unsupported_media_type",
+                      "send the body with Content-Type: application/json");
+    else
+        route->serve(call, reply);
 }
 
 void web_handle_public(void *arg, const struct http_request *request, struct http_reply *reply)
 {
-    struct web *web = arg;
-    if (refuse_method(request, reply))
-        return;
-    const struct route *route =
-        find_route(public_routes, sizeof public_routes / sizeof *public_routes, request->path);
-    if (route)
-        serve_route(web, route, false, request, reply);
-    else
-        serve_file(web, request, reply);
+    struct web_call call = {.worker = arg, .request = request};
+    dispatch(&public_table, false, &call, reply);
 }
 
 void web_handle_admin(void *arg, const struct http_request *request, struct http_reply *reply)
 {
-    struct web *web = arg;
-    if (!has_admin_token(web, request)) {
-        web_put_error(reply, 401, "unauthorized",
-                      "send Authorization: Bearer with http.adminToken");
-        reply->www_authenticate = "Bearer";
+    struct web_call call = {.worker = arg, .request = request};
+    if (has_admin_token(call.worker, request)) {
+        dispatch(&admin_table, call.worker->config->admin_token, &call, reply);
         return;
     }
-    const struct route *route =
-        find_route(admin_routes, sizeof admin_routes / sizeof *admin_routes, request->path);
-    if (!route)
-        web_put_error(reply, 404, "not_found", "there is nothing at this path");
-    else if (!refuse_method(request, reply))
-        serve_route(web, route, web->info.config->admin_token, request, reply);
+    web_put_error(reply, 401, "unauthorized", "send Authorization: Bearer with http.adminToken");
+    reply->www_authenticate = "Bearer";
 }

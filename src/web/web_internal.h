@@ -4,6 +4,8 @@
 #include "assets.h"
 #include <aorta/web.h>
 
+struct cJSON;
+
 enum rate { RATE_REGISTERS, RATE_CHALLENGES, RATE_REFUSED, RATES };
 enum { RATE_SAMPLES = 11 }; /* a second apart: rates over the last ten */
 
@@ -23,15 +25,57 @@ struct web {
     _Atomic uint32_t rate_tenths[RATES]; /* per second, times ten */
 };
 
-void web_put_status(struct web *web, struct buf *b);     /* status.c */
-void web_put_node(const struct web *web, struct buf *b); /* status.c */
-void web_put_demo(const struct web *web, struct buf *b); /* status.c */
-/* `reply` gets the page of registrations that the query asks for, or 400. registrations.c */
-void web_list_registrations(struct web *web, const struct http_request *request,
-                            struct http_reply *reply);
-/* {"error":{"code","message"}} with that HTTP status. */
+/* ---- Routes -------------------------------------------------------------------------------- */
+
+struct web_call {
+    const struct web_worker *worker;
+    const struct http_request *request;
+    struct str param; /* what stands for {…} in the route's path, not decoded; never empty there */
+};
+typedef void web_route_fn(const struct web_call *call, struct http_reply *reply);
+
+/* status.c */
+web_route_fn web_serve_health, web_serve_ready, web_serve_status, web_serve_node, web_serve_demo;
+/* registrations.c: both may answer later */
+web_route_fn web_list_registrations, web_remove_registrations;
+web_route_fn web_list_bans, web_show_ban, web_add_ban, web_lift_ban; /* ban_routes.c */
+web_route_fn web_show_log_level, web_set_log_level;                  /* log_level.c */
+
+/* ---- What they share ----------------------------------------------------------------------- */
+
+/* 200, application/json; the route fills in the body. */
+void web_begin_json(struct http_reply *reply);
+/* {"error":{"code","message"}} with that HTTP status, in place of any body so far. */
 void web_put_error(struct http_reply *reply, int status, const char *code, const char *message);
-/* The value of a query parameter, decoded into `memory`; .ptr NULL when absent, -EINVAL when it is
- * badly escaped or longer than `max`. */
+
+/* Without its %-escapes, in `memory`. -EINVAL when it is badly escaped or longer than `max`. */
+int web_decode(struct str text, char *memory, size_t max, struct str *out);
+/* The value of a query parameter, decoded into `memory`; .ptr NULL when absent, else as
+ * web_decode(). */
 int web_query_param(struct str query, const char *name, char *memory, size_t max, struct str *out);
+
+/* The request's body, which must be an object with none but these members. NULL, and `reply` says
+ * 400 and why. The caller frees with cJSON_Delete(). */
+struct cJSON *web_parse_body(const struct http_request *request, const char *const *members,
+                             size_t count, struct http_reply *reply);
+/* A member that must be a string; else *out is untouched and false. */
+bool web_take_string(const struct cJSON *object, const char *name, struct str *out);
+
+/* An answer that may be there before its handler returns, or later:
+ *     web_later_begin(&job->later, call, reply);
+ *     store->ops->find(…, done, job);                 done() fills in job->later.answer and then
+ *     if (web_later_leave(&job->later)) free_job(job);    if (web_later_send(…)) free_job(job); */
+struct web_later {
+    struct transport *transport;
+    conn_id conn;
+    struct http_reply *handlers; /* while the handler runs; NULL afterwards */
+    struct http_reply answer;
+    bool is_sent;
+};
+void web_later_begin(struct web_later *later, const struct web_call *call,
+                     struct http_reply *reply);
+/* At the handler's end: is the answer there? Else it will come later. */
+bool web_later_leave(struct web_later *later);
+/* The answer is there. True when the handler has returned: whoever calls this frees. */
+bool web_later_send(struct web_later *later);
 #endif

@@ -61,6 +61,45 @@ static void counts(void **state)
     conn_limit_free(NULL);
 }
 
+static void limits_change(void **state)
+{
+    (void)state;
+    struct net_address a = address("192.0.2.1", 1), b = address("192.0.2.2", 1);
+    struct conn_limit *limit = conn_limit_new(2, 1);
+    assert_non_null(limit);
+    assert_true(conn_limit_take(limit, &a));
+    assert_false(conn_limit_take(limit, &a));
+    conn_limit_set(limit, 2, 2);
+    assert_true(conn_limit_take(limit, &a));
+    assert_false(conn_limit_take(limit, &b)); /* of all */
+    conn_limit_set(limit, 1, 2);              /* below what is there: nobody goes, nobody comes */
+    assert_false(conn_limit_take(limit, &b));
+    conn_limit_give(limit, &a);
+    assert_false(conn_limit_take(limit, &b));
+    conn_limit_give(limit, &a);
+    assert_true(conn_limit_take(limit, &b));
+    conn_limit_free(limit);
+}
+
+static void counts_clients_behind_a_proxy(void **state)
+{
+    (void)state;
+    struct net_address client = address("192.0.2.1", 1);
+    struct conn_limit *limit = conn_limit_new(3, 1);
+    assert_non_null(limit);
+    assert_true(conn_limit_take_total(limit)); /* the proxy's connections */
+    assert_true(conn_limit_take_total(limit));
+    assert_true(conn_limit_take_ip(limit, &client)); /* who has come through the first */
+    assert_false(conn_limit_take_ip(limit, &client));
+    assert_false(conn_limit_take(limit, &client)); /* nor directly */
+    conn_limit_give_ip(limit, &client);
+    assert_true(conn_limit_take(limit, &client));
+    assert_false(conn_limit_take_total(limit));
+    conn_limit_give_total(limit);
+    assert_true(conn_limit_take_total(limit));
+    conn_limit_free(limit);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 20000, TOTAL = 5, PER_IP = 3 };
@@ -130,6 +169,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts),
+        cmocka_unit_test(limits_change),
+        cmocka_unit_test(counts_clients_behind_a_proxy),
         cmocka_unit_test(threads_never_pass_the_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,9 @@ static void refuses(void **state)
         {GET("Content-Length: 1 1\r\n"),                                   400, "two numbers"                },
         {GET("Content-Length: 18446744073709551616\r\n"),                  400, "2^64"                       },
         {GET("Content-Length: 0\r\nContent-Length: x\r\n"),                400, "the second one is bad"      },
+        {GET("Content-Length: 1\r\nContent-Length: 0\r\n"),                400, "two lengths"                },
+        {GET("Content-Length: 0\r\nContent-Length: 1\r\n"),                400, "two lengths"                },
+        {GET("Content-Type: a/b\r\nContent-Type: c/d\r\n"),                400, "two types"                  },
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         struct http_head head;
@@ -87,7 +90,7 @@ static void refuses(void **state)
     }
 }
 
-enum { CLOSE = 1, BODY = 2, UPGRADE = 4 };
+enum { CLOSE = 1, BODY = 2, UPGRADE = 4, CHUNKED = 8, CONTINUE = 16 };
 
 static void understands(void **state)
 {
@@ -97,45 +100,49 @@ static void understands(void **state)
         unsigned flags;
         const char *why;
     } row[] = {
-        {GET(""),                                                                                0,       "plain"                        },
-        {GET("X:\r\nY: \t \r\n"),                                                                0,       "empty values"                 },
-        {GET("X: a\tb \xe2\x82\xac\r\n"),                                                        0,       "tab and UTF-8 in a value"     },
-        {STR("GET / HTTP/1.0\r\n\r\n"),                                                          CLOSE,   "HTTP/1.0 needs no Host"       },
-        {STR("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"),                                0,       "and may stay"                 },
-        {GET("Connection: close\r\n"),                                                           CLOSE,   ""                             },
-        {GET("Connection: x ,\tCLOSE\r\n"),                                                      CLOSE,   "in a list, in any case"       },
-        {GET("Connection: closed\r\n"),                                                          0,       "another word"                 },
-        {GET("Connection: close, keep-alive\r\n"),                                               CLOSE,   "close wins"                   },
+        {GET(""),                                                                                0,               "plain"                        },
+        {GET("X:\r\nY: \t \r\n"),                                                                0,               "empty values"                 },
+        {GET("X: a\tb \xe2\x82\xac\r\n"),                                                        0,               "tab and UTF-8 in a value"     },
+        {STR("GET / HTTP/1.0\r\n\r\n"),                                                          CLOSE,           "HTTP/1.0 needs no Host"       },
+        {STR("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"),                                0,               "and may stay"                 },
+        {GET("Connection: close\r\n"),                                                           CLOSE,           ""                             },
+        {GET("Connection: x ,\tCLOSE\r\n"),                                                      CLOSE,           "in a list, in any case"       },
+        {GET("Connection: closed\r\n"),                                                          0,               "another word"                 },
+        {GET("Connection: close, keep-alive\r\n"),                                               CLOSE,           "close wins"                   },
         {GET("Connection: close\r\nConnection: keep-alive\r\n"),                                 CLOSE,
-         "close wins over lines too"                                                                                                     },
+         "close wins over lines too"                                                                                                             },
         {STR("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"),                         CLOSE,
-         "close wins in HTTP/1.0"                                                                                                        },
-        {GET("Content-Length: 0\r\n"),                                                           0,       "no body"                      },
-        {GET("Content-Length: 1\r\n"),                                                           BODY,    ""                             },
-        {GET("Content-Length: 18446744073709551615\r\n"),                                        BODY,    "2^64 - 1, which we never read"},
-        {GET("Content-Length: 1\r\nContent-Length: 0\r\n"),                                      BODY,    "one of both says so"          },
-        {GET("Content-Length: 0\r\nContent-Length: 1\r\n"),                                      BODY,    "one of both says so"          },
-        {GET("Transfer-Encoding: chunked\r\n"),                                                  BODY,    ""                             },
-        {GET("Transfer-Encoding: identity\r\nContent-Length: 0\r\n"),                            BODY,
-         "whatever it is called"                                                                                                         },
-        {GET("Connection: Upgrade\r\nUpgrade: websocket\r\n"),                                   UPGRADE, ""                             },
+         "close wins in HTTP/1.0"                                                                                                                },
+        {GET("Content-Length: 0\r\n"),                                                           0,               "no body"                      },
+        {GET("Content-Length: 1\r\n"),                                                           BODY,            ""                             },
+        {GET("Content-Length: 18446744073709551615\r\n"),                                        BODY,            "2^64 - 1, which we never read"},
+        {GET("Content-Length: 1\r\nContent-Length: 01\r\n"),                                     BODY,            "the same twice"               },
+        {GET("Content-Length: 1\r\nExpect: 100-Continue\r\n"),                                   BODY | CONTINUE, ""                             },
+        {GET("Expect: x, 100-continue\r\n"),                                                     CONTINUE,        "in a list"                    },
+        {GET("Expect: 200-ok\r\n"),                                                              0,               "something else: not heeded"   },
+        {STR("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"),                                 CLOSE,           "HTTP/1.0 has none"            },
+        {GET("Transfer-Encoding: chunked\r\n"),                                                  CHUNKED,         ""                             },
+        {GET("Transfer-Encoding: identity\r\nContent-Length: 0\r\n"),                            CHUNKED,
+         "whatever it is called"                                                                                                                 },
+        {GET("Connection: Upgrade\r\nUpgrade: websocket\r\n"),                                   UPGRADE,         ""                             },
         {GET("Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"),                       UPGRADE,
-         "as Firefox writes it"                                                                                                          },
+         "as Firefox writes it"                                                                                                                  },
         {GET("Upgrade: h2c, websocket\r\nConnection: x\r\nConnection: upgrade\r\n"),             UPGRADE,
-         "one of several"                                                                                                                },
-        {GET("Connection: Upgrade\r\nUpgrade: h2c\r\n"),                                         0,       "to something else: not heeded"},
-        {GET("Upgrade: websocket\r\n"),                                                          0,       "not meant for this hop"       },
-        {GET("Connection: Upgrade\r\nUpgrade: websockets\r\n"),                                  0,       "another word"                 },
+         "one of several"                                                                                                                        },
+        {GET("Connection: Upgrade\r\nUpgrade: h2c\r\n"),                                         0,               "to something else: not heeded"},
+        {GET("Upgrade: websocket\r\n"),                                                          0,               "not meant for this hop"       },
+        {GET("Connection: Upgrade\r\nUpgrade: websockets\r\n"),                                  0,               "another word"                 },
         {STR("GET / HTTP/1.0\r\nConnection: upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n"), 0,
-         "HTTP/1.0 has none"                                                                                                             },
+         "HTTP/1.0 has none"                                                                                                                     },
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         struct http_head head;
         int status;
         if (read_copy(row[i].head, &head, &status) != HTTP_HEAD_OK)
             fail_msg("row %zu: %s: refused with %d", i, row[i].why, status);
-        unsigned flags = (head.wants_close ? CLOSE : 0u) | (head.has_body ? BODY : 0u) |
-                         (head.is_upgrade ? UPGRADE : 0u);
+        unsigned flags = (head.wants_close ? CLOSE : 0u) | (head.body_bytes > 0 ? BODY : 0u) |
+                         (head.is_upgrade ? UPGRADE : 0u) | (head.is_chunked ? CHUNKED : 0u) |
+                         (head.expects_continue ? CONTINUE : 0u);
         if (flags != row[i].flags)
             fail_msg("row %zu: %s: flags %u", i, row[i].why, flags);
         assert_int_equal(head.head_bytes, row[i].head.len);
@@ -226,6 +233,8 @@ static void every_truncation_waits(void **state)
     assert_true(str_eq(head.authorization, STR("Bearer abc")));
     assert_true(str_eq(head.if_none_match, STR("\"1\"")));
     assert_true(str_eq(head.origin, STR("https://example.com")));
+    assert_true(str_starts_nocase(head.fields, STR("Host: sip.example.com\r\n")));
+    assert_true(str_ends_nocase(head.fields, STR("Origin:\thttps://example.com \r\n")));
     assert_null(head.websocket_key.ptr);
 }
 

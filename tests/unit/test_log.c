@@ -248,11 +248,26 @@ static void clock_goes_on(void **state)
     }
 }
 
+static void parses_levels(void **state)
+{
+    (void)state;
+    enum log_level level;
+    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_TRACE; i++) {
+        const char *name = log_level_name((enum log_level)i);
+        assert_int_equal(log_level_parse(str_from(name), &level), 0);
+        assert_int_equal(level, i);
+    }
+    static const char *const bad[] = {"", "INFO", "inf", "infos", "none", "2"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(log_level_parse(str_from(bad[i]), &level), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_both_formats),
         cmocka_unit_test(names_levels),
+        cmocka_unit_test(parses_levels),
         cmocka_unit_test(escapes_what_peers_send),
         cmocka_unit_test(cuts_long_lines),
         cmocka_unit_test(leaves_out_fields_past_the_end),

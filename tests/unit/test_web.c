@@ -4,6 +4,9 @@
 #include <stdint.h>
 /* cmocka wants the four above first */
 #include "web/web_internal.h"
+#include <aorta/bans.h>
+#include <aorta/log.h>
+#include <aorta/transport.h>
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 #include <errno.h>
@@ -15,13 +18,31 @@
 /* ---- A store of made-up bindings ----------------------------------------------------------- */
 
 /* AOR number i is user<i>@even.example or @odd.example; every tenth has two bindings. */
+enum call_kind { CALL_NONE, CALL_FIND, CALL_LIST, CALL_REMOVE };
+
+struct fake_call {
+    enum call_kind kind;
+    struct str aor;
+    uint64_t cursor;
+    size_t limit;
+    struct arena *arena;
+    store_found_fn *found;
+    store_listed_fn *listed;
+    void *arg;
+};
+
 struct fake_store {
     struct store store;
+    struct fake_call waiting;
+    bool is_slow; /* answers only by answer_now() */
+    int error;    /* of all calls; 0: none */
     size_t aors;
     size_t fails_at;      /* list() cannot go past this AOR; 0: never fails */
     size_t contact_bytes; /* of each binding */
     bool is_away;
 };
+
+static void answer_now(struct fake_store *f);
 
 static struct str aor_name(size_t i, char memory[64])
 {
@@ -29,12 +50,18 @@ static struct str aor_name(size_t i, char memory[64])
     return (struct str){memory, (size_t)n};
 }
 
-static void list_aor(struct fake_store *f, size_t i, store_listed_fn *listed, void *arg)
+static size_t bindings_of(size_t i)
+{
+    return i % 10 == 0 ? 2 : 1;
+}
+
+static struct store_aor make_aor(const struct fake_store *f, size_t i, struct arena *arena)
 {
     static char contact[4 << 20];
     if (!contact[0])
         memset(contact, '"', sizeof contact); /* the worst to print */
-    struct binding both[2] = {0};
+    struct binding *both = arena_zalloc(arena, 2 * sizeof *both);
+    assert_non_null(both);
     both[0] = (struct binding){
         .contact = {contact, f->contact_bytes},
           .q_milli = -1
@@ -42,33 +69,84 @@ static void list_aor(struct fake_store *f, size_t i, store_listed_fn *listed, vo
     both[0].source.v4.sin_family = AF_INET;
     both[1] = both[0];
     char memory[64];
-    listed(arg, aor_name(i, memory), both, i % 10 == 0 ? 2 : 1);
+    return (struct store_aor){arena_copy(arena, aor_name(i, memory)), both, bindings_of(i)};
 }
 
-static void fake_find(struct store *s, struct str aor, struct arena *arena, store_listed_fn *listed,
+/* Answers at once, or keeps the call for answer_now(). */
+static void call(struct fake_store *f, struct fake_call what)
+{
+    assert_int_equal(f->waiting.kind, CALL_NONE);
+    f->waiting = what;
+    if (!f->is_slow)
+        answer_now(f);
+}
+
+static void answer_found(struct fake_store *f, const struct fake_call *call)
+{
+    char memory[64];
+    size_t i = 0;
+    while (i < f->aors && !str_eq(call->aor, aor_name(i, memory)))
+        i++;
+    struct store_aor aor = {0};
+    if (i < f->aors)
+        aor = make_aor(f, i, call->arena);
+    if (f->error)
+        call->found(call->arg, f->error, NULL, 0);
+    else
+        call->found(call->arg, 0, call->kind == CALL_FIND ? aor.bindings : NULL, aor.count);
+}
+
+static void answer_page(struct fake_store *f, const struct fake_call *call)
+{
+    struct store_aor *aors = arena_alloc(call->arena, (f->aors + 1) * sizeof *aors);
+    size_t i = (size_t)call->cursor, bindings = 0, count = 0;
+    assert_non_null(aors);
+    for (; i < f->aors && bindings < call->limit; i++) {
+        if (f->error || (f->fails_at && i >= f->fails_at)) {
+            call->listed(call->arg, f->error ? f->error : -ENOMEM, 0, NULL, 0);
+            return;
+        }
+        aors[count++] = make_aor(f, i, call->arena);
+        bindings += bindings_of(i);
+    }
+    call->listed(call->arg, 0, i < f->aors ? i : 0, aors, count);
+}
+
+static void answer_now(struct fake_store *f)
+{
+    struct fake_call call = f->waiting;
+    f->waiting.kind = CALL_NONE;
+    if (call.kind == CALL_LIST)
+        answer_page(f, &call);
+    else
+        answer_found(f, &call);
+}
+
+static void fake_find(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                       void *arg)
 {
-    (void)arena;
-    struct fake_store *f = (struct fake_store *)s;
-    char memory[64];
-    for (size_t i = 0; i < f->aors; i++)
-        if (str_eq(aor, aor_name(i, memory)))
-            list_aor(f, i, listed, arg);
+    call((struct fake_store *)s,
+         (struct fake_call){
+             .kind = CALL_FIND, .aor = aor, .arena = arena, .found = done, .arg = arg});
 }
 
-static int fake_list(struct store *s, uint64_t *cursor, size_t limit, struct arena *arena,
-                     store_listed_fn *listed, void *arg)
+static void fake_remove(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
+                        void *arg)
 {
-    struct fake_store *f = (struct fake_store *)s;
-    size_t i = (size_t)*cursor, count = 0;
-    assert_non_null(arena_alloc(arena, 1000));
-    for (; i < f->aors && count < limit; count += i % 10 == 0 ? 2 : 1, i++) {
-        if (f->fails_at && i >= f->fails_at)
-            return -ENOMEM;
-        list_aor(f, i, listed, arg);
-    }
-    *cursor = i < f->aors ? i : 0;
-    return 0;
+    call((struct fake_store *)s,
+         (struct fake_call){
+             .kind = CALL_REMOVE, .aor = aor, .arena = arena, .found = done, .arg = arg});
+}
+
+static void fake_list(struct store *s, uint64_t cursor, size_t limit, struct arena *arena,
+                      store_listed_fn *done, void *arg)
+{
+    call((struct fake_store *)s, (struct fake_call){.kind = CALL_LIST,
+                                                    .cursor = cursor,
+                                                    .limit = limit,
+                                                    .arena = arena,
+                                                    .listed = done,
+                                                    .arg = arg});
 }
 
 static void fake_count(struct store *s, struct store_counts *out)
@@ -88,6 +166,7 @@ static const struct store_ops fake_ops = {
     .name = "fake",
     .find = fake_find,
     .list = fake_list,
+    .remove = fake_remove,
     .count = fake_count,
     .is_ready = fake_is_ready,
 };
@@ -100,6 +179,8 @@ struct fixture {
     struct metrics metrics[2];
     _Atomic int state;
     struct web *web;
+    struct bans *bans;
+    struct web_worker worker;
     struct http_reply reply; /* the last one; its body ends with a zero */
 };
 
@@ -119,8 +200,6 @@ static struct fixture *open_web(const char *www, size_t demo_users)
     f->store = (struct fake_store){.store = {&fake_ops}, .contact_bytes = 8};
     f->state = NODE_RUNNING;
     const struct web_info info = {
-        .config = &f->config,
-        .store = &f->store.store,
         .metrics = f->metrics,
         .workers = 2,
         .state = &f->state,
@@ -133,6 +212,9 @@ static struct fixture *open_web(const char *www, size_t demo_users)
     buf_init_fixed(&error, memory, sizeof memory);
     f->web = web_new(&info, &error);
     assert_non_null(f->web);
+    f->bans = bans_new();
+    assert_non_null(f->bans);
+    f->worker = (struct web_worker){f->web, &f->config, &f->store.store, NULL, f->bans};
     web_set_addresses(f->web, listeners, COUNT(listeners), "192.0.2.1:5060");
     return f;
 }
@@ -141,7 +223,33 @@ static void close_web(struct fixture *f)
 {
     buf_fini(&f->reply.body);
     web_free(f->web);
+    bans_free(f->bans);
     free(f);
+}
+
+static void end_body(struct fixture *f)
+{
+    assert_int_equal(f->reply.body.error, 0);
+    f->reply.body.max++;
+    buf_put_char(&f->reply.body, 0);
+}
+
+/* What the transport would send to a client that had to wait. */
+static struct fixture *waiting;
+static bool is_gone; /* that client */
+static unsigned late_replies;
+
+int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply)
+{
+    assert_null(t);
+    assert_int_equal(conn, 77);
+    late_replies++;
+    buf_fini(&waiting->reply.body);
+    waiting->reply = *reply;
+    end_body(waiting);
+    if (is_gone)
+        buf_fini(&waiting->reply.body);
+    return is_gone ? -ENOTCONN : 0;
 }
 
 static void ask(struct fixture *f, http_handler_fn *handler, struct http_request request)
@@ -151,10 +259,11 @@ static void ask(struct fixture *f, http_handler_fn *handler, struct http_request
     buf_fini(&f->reply.body);
     f->reply = (struct http_reply){.status = 404};
     buf_init_heap(&f->reply.body, 16 << 20);
-    handler(f->web, &request, &f->reply);
-    assert_int_equal(f->reply.body.error, 0);
-    f->reply.body.max++;
-    buf_put_char(&f->reply.body, 0);
+    request.conn = 77;
+    waiting = f;
+    handler(&f->worker, &request, &f->reply);
+    assert_true(f->reply.is_later == (f->store.waiting.kind != CALL_NONE));
+    end_body(f);
 }
 
 static void get(struct fixture *f, http_handler_fn *handler, const char *path, const char *query)
@@ -195,33 +304,44 @@ static void routes(void **state)
         int status;
         const char *body; /* begins with */
     } row[] = {
-        {public, STR("GET"),     STR("/healthz"),              200, "{\"status\":\"ok\"}"               },
-        {public, STR("GET"),     STR("/readyz"),               200, "{\"status\":\"ready\"}"            },
-        {public, STR("GET"),     STR("/api/v1/status"),        200, "{\"version\":"                     },
-        {public, STR("GET"),     STR("/api/v1/demo"),          200, "{\"users\":[]}"                    },
-        {public, STR("GET"),     STR("/"),                     404, "{\"error\":{\"code\":\"not_found\""},
-        {public, STR("GET"),     STR("/api/v1/registrations"), 404,
-         "{\"error\":{\"code\":\"not_found\""                                                           },
-        {public, STR("GET"),     STR("/api/v1/node"),          404, "{\"error\":{\"code\":\"not_found\""},
-        {public, STR("GET"),     STR("/healthz/"),             404, "{\"error\":{\"code\":\"not_found\""},
-        {public, STR("GET"),     STR("//healthz"),             404, "{\"error\":{\"code\":\"not_found\""},
-        {public, STR("GET"),     STR("/HEALTHZ"),              404, "{\"error\":{\"code\":\"not_found\""},
-        {public, STR("POST"),    STR("/healthz"),              405, "{\"error\":{\"code\":\"method_not" },
-        {public, STR("get"),     STR("/healthz"),              405, "{\"error\":{\"code\":\"method_not" },
-        {public, STR("DELETE"),  STR("/nowhere"),              405, "{\"error\":{\"code\":\"method_not" },
-        {admin,  STR("GET"),     STR("/healthz"),              200, "{\"status\":\"ok\"}"               },
-        {admin,  STR("GET"),     STR("/readyz"),               200, "{\"status\":\"ready\"}"            },
-        {admin,  STR("GET"),     STR("/api/v1/status"),        200, "{\"version\":"                     },
-        {admin,  STR("GET"),     STR("/api/v1/node"),          200, "{\"node\":\"node \\\"1\\\"\","     },
-        {admin,  STR("GET"),     STR("/api/v1/registrations"), 200,
-         "{\"registrations\":[],\"cursor\":null}"                                                       },
-        {admin,  STR("GET"),     STR("/api/v1/demo"),          404, "{\"error\":{\"code\":\"not_found\""},
-        {admin,  STR("GET"),     STR("/"),                     404, "{\"error\":{\"code\":\"not_found\""},
-        {admin,  STR("POST"),    STR("/nowhere"),              404, "{\"error\":{\"code\":\"not_found\""},
-        {admin,  STR("DELETE"),  STR("/api/v1/registrations"), 405,
-         "{\"error\":{\"code\":\"method_not"                                                            },
-        {admin,  STR("OPTIONS"), STR("/api/v1/registrations"), 405,
-         "{\"error\":{\"code\":\"method_not"                                                            },
+        {public, STR("GET"),     STR("/healthz"),                200, "{\"status\":\"ok\"}"               },
+        {public, STR("GET"),     STR("/readyz"),                 200, "{\"status\":\"ready\"}"            },
+        {public, STR("GET"),     STR("/api/v1/status"),          200, "{\"version\":"                     },
+        {public, STR("GET"),     STR("/api/v1/demo"),            200, "{\"users\":[]}"                    },
+        {public, STR("GET"),     STR("/"),                       404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("/api/v1/registrations"),   404,
+         "{\"error\":{\"code\":\"not_found\""                                                             },
+        {public, STR("GET"),     STR("/api/v1/node"),            404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("/healthz/"),               404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("//healthz"),               404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("GET"),     STR("/HEALTHZ"),                404, "{\"error\":{\"code\":\"not_found\""},
+        {public, STR("POST"),    STR("/healthz"),                405, "{\"error\":{\"code\":\"method_not" },
+        {public, STR("get"),     STR("/healthz"),                405, "{\"error\":{\"code\":\"method_not" },
+        {public, STR("DELETE"),  STR("/nowhere"),                405, "{\"error\":{\"code\":\"method_not" },
+        {admin,  STR("GET"),     STR("/healthz"),                200, "{\"status\":\"ok\"}"               },
+        {admin,  STR("GET"),     STR("/readyz"),                 200, "{\"status\":\"ready\"}"            },
+        {admin,  STR("GET"),     STR("/api/v1/status"),          200, "{\"version\":"                     },
+        {admin,  STR("GET"),     STR("/api/v1/node"),            200, "{\"node\":\"node \\\"1\\\"\","     },
+        {admin,  STR("GET"),     STR("/api/v1/registrations"),   200,
+         "{\"registrations\":[],\"cursor\":null}"                                                         },
+        {admin,  STR("GET"),     STR("/api/v1/demo"),            404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("GET"),     STR("/"),                       404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("POST"),    STR("/nowhere"),                404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("DELETE"),  STR("/api/v1/registrations"),   405,
+         "{\"error\":{\"code\":\"method_not"                                                              },
+        {admin,  STR("POST"),    STR("/api/v1/registrations/x"), 405,
+         "{\"error\":{\"code\":\"method_not"                                                              },
+        {admin,  STR("GET"),     STR("/api/v1/registrations/"),  404,
+         "{\"error\":{\"code\":\"not_found\""                                                             },
+        {admin,  STR("DELETE"),  STR("/api/v1/registrations/"),  404,
+         "{\"error\":{\"code\":\"not_found\""                                                             },
+        {admin,  STR("PUT"),     STR("/api/v1/bans"),            405, "{\"error\":{\"code\":\"method_not" },
+        {admin,  STR("POST"),    STR("/api/v1/bans/1.2.3.4"),    405, "{\"error\":{\"code\":\"method_not" },
+        {admin,  STR("DELETE"),  STR("/api/v1/log-level"),       405, "{\"error\":{\"code\":\"method_not" },
+        {public, STR("POST"),    STR("/api/v1/bans"),            405, "{\"error\":{\"code\":\"method_not" },
+        {public, STR("GET"),     STR("/api/v1/bans"),            404, "{\"error\":{\"code\":\"not_found\""},
+        {admin,  STR("OPTIONS"), STR("/api/v1/registrations"),   405,
+         "{\"error\":{\"code\":\"method_not"                                                              },
     };
     struct fixture *f = open_web(NULL, 0);
     for (size_t i = 0; i < COUNT(row); i++) {
@@ -229,7 +349,7 @@ static void routes(void **state)
         if (f->reply.status != row[i].status ||
             strncmp(f->reply.body.data, row[i].body, strlen(row[i].body)) != 0)
             fail_msg("row %zu: %d %s", i, f->reply.status, f->reply.body.data);
-        assert_true((f->reply.allow != NULL) == (row[i].status == 405));
+        assert_true((f->reply.allow[0] != 0) == (row[i].status == 405));
         cJSON_Delete(parse(f));
     }
     close_web(f);
@@ -711,6 +831,357 @@ static void too_much_is_said_so(void **state)
     close_web(f);
 }
 
+/* ---- Later --------------------------------------------------------------------------------- */
+
+static void answers_when_the_store_does(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path, *query;
+        int error;
+        unsigned store_calls;
+        int status;
+        const char *body; /* begins with */
+    } row[] = {
+        {"GET",    "/api/v1/registrations",                         "limit=7",               0,       1,  200,
+         "{\"registrations\":[{\"aor\":\"user0@"                                                                                                  },
+        {"GET",    "/api/v1/registrations",                         "realm=nowhere",         0,       22, 200,
+         "{\"registrations\":[],\"cursor\":null"                                                                                                  },
+        {"GET",    "/api/v1/registrations",                         "aor=user7@odd.example", 0,       1,  200,
+         "{\"registrations\":[{\"aor\":\"user7@odd"                                                                                               },
+        {"GET",    "/api/v1/registrations",                         "aor=x",                 0,       1,  200, "{\"registrations\":[],"           },
+        {"GET",    "/api/v1/registrations",                         "",                      -EAGAIN, 1,  503,
+         "{\"error\":{\"code\":\"unavailable\",\"message\":\"the store cannot"                                                                    },
+        {"GET",    "/api/v1/registrations",                         "aor=x",                 -EAGAIN, 1,  503,
+         "{\"error\":{\"code\":\"unavailable\",\"message\":\"the store cannot"                                                                    },
+        {"GET",    "/api/v1/registrations",                         "",                      -ENOMEM, 1,  503,
+         "{\"error\":{\"code\":\"unavailable\",\"message\":\"no memory"                                                                           },
+        {"GET",    "/api/v1/registrations",                         "limit=x",               0,       0,  400,
+         "{\"error\":{\"code\":\"bad_query\""                                                                                                     },
+        {"DELETE", "/api/v1/registrations/user7@odd.example",       "",                      0,       1,  204, ""                                 },
+        {"DELETE", "/api/v1/registrations/sip:user7%40ODD.example", "",                      0,       1,  204, ""                                 },
+        {"DELETE", "/api/v1/registrations/%75ser7@odd.example",     "",                      0,       1,  204, ""                                 },
+        {"DELETE", "/api/v1/registrations/user7@even.example",      "",                      0,       1,  404,
+         "{\"error\":{\"code\":\"not_found\""                                                                                                     },
+        {"DELETE", "/api/v1/registrations/a/b",                     "",                      0,       1,  404,
+         "{\"error\":{\"code\":\"not_found\""                                                                                                     },
+        {"DELETE", "/api/v1/registrations/%4",                      "",                      0,       0,  400, "{\"error\":{\"code\":\"bad_path\""},
+        {"DELETE", "/api/v1/registrations/user7@odd.example",       "",                      -EAGAIN, 1,  503,
+         "{\"error\":{\"code\":\"unavailable\""                                                                                                   },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    f->store.aors = 2000;
+    for (size_t i = 0; i < COUNT(row); i++) {
+        for (unsigned how = 0; how < 3; how++) { /* at once; later; later, and nobody waits */
+            f->store.error = row[i].error;
+            f->store.is_slow = how > 0;
+            is_gone = how == 2;
+            late_replies = 0;
+            ask(f, web_handle_admin,
+                (struct http_request){.method = str_from(row[i].method),
+                                      .path = str_from(row[i].path),
+                                      .query = str_from(row[i].query)});
+            unsigned calls = 0;
+            for (; f->store.waiting.kind != CALL_NONE; calls++)
+                answer_now(&f->store);
+            assert_int_equal(late_replies, how > 0 && row[i].store_calls > 0);
+            if (how > 0)
+                assert_int_equal(calls, row[i].store_calls);
+            if (is_gone && late_replies > 0)
+                continue;
+            if (f->reply.status != row[i].status || f->reply.is_later ||
+                strncmp(f->reply.body.data, row[i].body, strlen(row[i].body)) != 0)
+                fail_msg("row %zu: %d %.200s", i, f->reply.status, f->reply.body.data);
+            if (row[i].status != 204)
+                cJSON_Delete(parse(f));
+        }
+    }
+    close_web(f);
+}
+
+/* ---- Bans ---------------------------------------------------------------------------------- */
+
+static void send_json(struct fixture *f, const char *method, const char *path, const char *body)
+{
+    char *copy = strdup(body); /* no longer than it is */
+    assert_non_null(copy);
+    ask(f, web_handle_admin,
+        (struct http_request){.method = str_from(method),
+                              .path = str_from(path),
+                              .content_type = STR("application/json"),
+                              .body = str_from(copy)});
+    free(copy);
+}
+
+static const char *error_code(const struct fixture *f)
+{
+    static char code[32];
+    cJSON *root = parse(f);
+    const cJSON *error = cJSON_GetObjectItemCaseSensitive(root, "error");
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(error, "code");
+    const cJSON *message = cJSON_GetObjectItemCaseSensitive(error, "message");
+    assert_true(!error || (cJSON_IsString(message) && message->valuestring[0]));
+    snprintf(code, sizeof code, "%s", cJSON_IsString(text) ? text->valuestring : "");
+    cJSON_Delete(root);
+    return code;
+}
+
+static void bans_by_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        int status;
+        const char *code; /* or how the ban begins */
+    } row[] = {
+        {"{\"ip\":\"192.0.2.1\",\"seconds\":60,\"reason\":\"too \\\"fast\\\"\"}", 201,
+         "{\"ip\":\"192.0.2.1\",\"expiresIn\":60,\"reason\":\"too \\\"fast\\\"\"}"                                               },
+        {"{\"ip\":\"192.0.2.1\",\"seconds\":10,\"reason\":\"x\"}",                201,
+         "{\"ip\":\"192.0.2.1\",\"expiresIn\":60,\"reason\":\"too"                                                               },
+        {"{\"ip\":\"192.0.2.1\",\"seconds\":-1}",                                 201,
+         "{\"ip\":\"192.0.2.1\",\"expiresIn\":null,\"reason\":\"\"}"                                                             },
+        {" {\"seconds\":1,\"ip\":\"[2001:DB8::1]\"} ",                            201,
+         "{\"ip\":\"2001:db8::1\",\"expiresIn\":1,"                                                                              },
+        {"{\"ip\":\"::ffff:192.0.2.9\",\"seconds\":315360000}",                   201,
+         "{\"ip\":\"192.0.2.9\",\"expiresIn\":315360000,"                                                                        },
+        {"{\"ip\":\"192.0.2.3\",\"seconds\":1e2}",                                201, "{\"ip\":\"192.0.2.3\",\"expiresIn\":100,"},
+        {"{\"ip\":\"10.1.2.3\",\"seconds\":60}",                                  409, "exempt"                                  },
+        {"",                                                                      400, "bad_json"                                },
+        {"{",                                                                     400, "bad_json"                                },
+        {"[]",                                                                    400, "bad_json"                                },
+        {"\"ip\"",                                                                400, "bad_json"                                },
+        {"{} {}",                                                                 400, "bad_json"                                },
+        {"{\"ip\":\"192.0.2.5\",\"ip\":\"192.0.2.5\",\"seconds\":1}",             400, "bad_json"                                },
+        {"ip=192.0.2.5&seconds=60",                                               400, "bad_json"                                },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":60,\"secs\":1}",                      400, "unknown_member"                          },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":60,\"\":1}",                          400, "unknown_member"                          },
+        {"{\"Ip\":\"192.0.2.5\",\"seconds\":60}",                                 400, "unknown_member"                          },
+        {"{}",                                                                    400, "bad_ip"                                  },
+        {"{\"seconds\":60}",                                                      400, "bad_ip"                                  },
+        {"{\"ip\":null,\"seconds\":60}",                                          400, "bad_ip"                                  },
+        {"{\"ip\":1,\"seconds\":60}",                                             400, "bad_ip"                                  },
+        {"{\"ip\":\"\",\"seconds\":60}",                                          400, "bad_ip"                                  },
+        {"{\"ip\":\"192.0.2.0/24\",\"seconds\":60}",                              400, "bad_ip"                                  },
+        {"{\"ip\":\"192.0.2.5:80\",\"seconds\":60}",                              400, "bad_ip"                                  },
+        {"{\"ip\":\"fe80::1%eth0\",\"seconds\":60}",                              400, "bad_ip"                                  },
+        {"{\"ip\":\"example.com\",\"seconds\":60}",                               400, "bad_ip"                                  },
+        {"{\"ip\":\"192.0.2.5\"}",                                                400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":0}",                                  400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":-2}",                                 400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":1.5}",                                400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":315360001}",                          400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":1e300}",                              400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":-1e300}",                             400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":\"60\"}",                             400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":true}",                               400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":null}",                               400, "bad_seconds"                             },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":60,\"reason\":1}",                    400, "bad_reason"                              },
+        {"{\"ip\":\"192.0.2.5\",\"seconds\":60,\"reason\":null}",                 400, "bad_reason"                              },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    struct net_network private = {.prefix_bits = 8};
+    struct net_networks exempt = {&private, 1}, none = {NULL, 0};
+    assert_int_equal(net_address_parse(&private.address, STR("10.0.0.0"), 0), 0);
+    assert_int_equal(bans_set_exempt(f->bans, &exempt, &none), 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        size_t before = bans_count(f->bans, 0);
+        send_json(f, "POST", "/api/v1/bans", row[i].body);
+        bool is_fine = f->reply.status == row[i].status;
+        if (row[i].status == 201)
+            is_fine &= strncmp(f->reply.body.data, row[i].code, strlen(row[i].code)) == 0;
+        else
+            is_fine &= strcmp(error_code(f), row[i].code) == 0 && bans_count(f->bans, 0) == before;
+        if (!is_fine)
+            fail_msg("row %zu: %d %s", i, f->reply.status, f->reply.body.data);
+        cJSON_Delete(parse(f));
+    }
+    close_web(f);
+}
+
+static void shows_and_lifts_bans(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path;
+        int status;
+        const char *why;
+    } row[] = {
+        {"GET",    "/api/v1/bans/192.0.2.1",             200, "banned"              },
+        {"GET",    "/api/v1/bans/::ffff:192.0.2.1",      200, "in other words"      },
+        {"GET",    "/api/v1/bans/2001:db8::1",           200, "IPv6"                },
+        {"GET",    "/api/v1/bans/[2001:db8::1]",         200, "in brackets"         },
+        {"GET",    "/api/v1/bans/2001%3adb8%3A%3a1",     200, "escaped"             },
+        {"GET",    "/api/v1/bans/%5B2001%3Adb8%3A:1%5D", 200, "escaped, in brackets"},
+        {"GET",    "/api/v1/bans/192.0.2.2",             404, "not banned"          },
+        {"DELETE", "/api/v1/bans/192.0.2.2",             404, "not banned"          },
+        {"GET",    "/api/v1/bans/nonsense",              404, "no address"          },
+        {"GET",    "/api/v1/bans/192.0.2.1/x",           404, "no address"          },
+        {"GET",    "/api/v1/bans/192.0.2.1%00",          404, "no address"          },
+        {"GET",    "/api/v1/bans/%4",                    404, "badly escaped"       },
+        {"GET",    "/api/v1/bans/192.0.2.7",             404, "over"                },
+        {"DELETE", "/api/v1/bans/192.0.2.7",             404, "over"                },
+        {"DELETE", "/api/v1/bans/192.0.2.1",             204, ""                    },
+        {"DELETE", "/api/v1/bans/192.0.2.1",             404, "twice"               },
+        {"DELETE", "/api/v1/bans/%5b2001:db8::1%5d",     204, ""                    },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    get(f, web_handle_admin, "/api/v1/bans", NULL);
+    assert_string_equal(f->reply.body.data, "{\"bans\":[]}");
+    send_json(f, "POST", "/api/v1/bans", "{\"ip\":\"192.0.2.1\",\"seconds\":60}");
+    send_json(f, "POST", "/api/v1/bans",
+              "{\"ip\":\"2001:db8::1\",\"seconds\":-1,\"reason\":\"r\"}");
+    struct ban over = {.until_ms = 1000};
+    assert_int_equal(net_address_parse(&over.ip, STR("192.0.2.7"), 0), 0);
+    assert_int_equal(bans_add(f->bans, &over, 0), 0); /* of 1970 */
+    get(f, web_handle_admin, "/api/v1/bans", NULL);
+    assert_string_equal(f->reply.body.data,
+                        "{\"bans\":[{\"ip\":\"192.0.2.1\",\"expiresIn\":60,\"reason\":\"\"},"
+                        "{\"ip\":\"2001:db8::1\",\"expiresIn\":null,\"reason\":\"r\"}]}");
+    assert_int_equal(bans_add(f->bans, &over, 0), 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        ask(f, web_handle_admin,
+            (struct http_request){.method = str_from(row[i].method),
+                                  .path = str_from(row[i].path)});
+        if (f->reply.status != row[i].status)
+            fail_msg("row %zu: %s: %d", i, row[i].why, f->reply.status);
+        assert_true((f->reply.body.len > 1) == (row[i].status != 204)); /* with its zero */
+    }
+    assert_int_equal(bans_count(f->bans, 0), 0);
+    close_web(f);
+}
+
+static void more_bans_than_an_answer(void **state)
+{
+    (void)state;
+    struct fixture *f = open_web(NULL, 0);
+    char reason[BAN_REASON_BYTES];
+    memset(reason, 1, sizeof reason); /* six characters each */
+    struct ban ban = {
+        .until_ms = BAN_FOR_EVER, .reason = {reason, sizeof reason}
+    };
+    assert_int_equal(net_address_parse(&ban.ip, STR("192.0.2.1"), 0), 0);
+    for (uint32_t i = 0; i < 30000; i++) {
+        ban.ip.v4.sin_addr.s_addr = htonl(0x0a000000 + i);
+        assert_int_equal(bans_add(f->bans, &ban, 0), 0);
+    }
+    get(f, web_handle_admin, "/api/v1/bans", NULL);
+    assert_int_equal(f->reply.status, 503);
+    assert_string_equal(error_code(f), "unavailable");
+    close_web(f);
+}
+
+/* ---- Log level ----------------------------------------------------------------------------- */
+
+static void log_levels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        int status;
+        const char *code, *level; /* afterwards */
+    } row[] = {
+        {"{\"level\":\"error\"}",           200, "",               "error"},
+        {"{\"level\":\"trace\"}",           200, "",               "trace"},
+        {"{\"level\":\"DEBUG\"}",           400, "bad_level",      "trace"},
+        {"{\"level\":\"\"}",                400, "bad_level",      "trace"},
+        {"{\"level\":3}",                   400, "bad_level",      "trace"},
+        {"{}",                              400, "bad_level",      "trace"},
+        {"{\"level\":\"warn\",\"for\":60}", 400, "unknown_member", "trace"},
+        {"\"warn\"",                        400, "bad_json",       "trace"},
+        {"{\"level\":\"warn\"}",            200, "",               "warn" },
+    };
+    enum log_level before = log_level();
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "{\"level\":\"%s\"}", row[i].level);
+        send_json(f, "PUT", "/api/v1/log-level", row[i].body);
+        if (f->reply.status != row[i].status || strcmp(error_code(f), row[i].code) != 0)
+            fail_msg("row %zu: %d %s", i, f->reply.status, f->reply.body.data);
+        assert_true(row[i].status != 200 || strcmp(f->reply.body.data, expected) == 0);
+        get(f, web_handle_admin, "/api/v1/log-level", NULL);
+        assert_string_equal(f->reply.body.data, expected);
+    }
+    log_set_level(before);
+    close_web(f);
+}
+
+/* ---- What changes something ---------------------------------------------------------------- */
+
+static void says_what_is_allowed(void **state)
+{
+    (void)state;
+    static const struct {
+        http_handler_fn *handler;
+        const char *path, *allow;
+    } row[] = {
+        {web_handle_public, "/healthz",                "GET, HEAD"        },
+        {web_handle_public, "/x",                      "GET, HEAD"        },
+        {web_handle_public, "/",                       "GET, HEAD"        },
+        {web_handle_admin,  "/api/v1/registrations",   "GET, HEAD"        },
+        {web_handle_admin,  "/api/v1/registrations/a", "DELETE"           },
+        {web_handle_admin,  "/api/v1/bans",            "GET, HEAD, POST"  },
+        {web_handle_admin,  "/api/v1/bans/::1",        "GET, HEAD, DELETE"},
+        {web_handle_admin,  "/api/v1/log-level",       "GET, HEAD, PUT"   },
+        {web_handle_admin,  "/api/v1/log-level/",      ""                 },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        ask(f, row[i].handler,
+            (struct http_request){.method = STR("PATCH"), .path = str_from(row[i].path)});
+        assert_int_equal(f->reply.status, row[i].allow[0] ? 405 : 404);
+        if (strcmp(f->reply.allow, row[i].allow) != 0)
+            fail_msg("%s: %s", row[i].path, f->reply.allow);
+    }
+    close_web(f);
+}
+
+static void takes_json_from_our_own_only(void **state)
+{
+    (void)state;
+    static char secret[] = "s3cret";
+    const struct {
+        struct str type, host, authorization;
+        char *token;
+        int status;
+        const char *why;
+    } row[] = {
+        {STR("application/json"),                  STR("127.0.0.1"),    STR_NONE,             NULL,   201, ""          },
+        {STR("Application/JSON"),                  STR("127.0.0.1"),    STR_NONE,             NULL,   201, "no case"   },
+        {STR("application/json; charset=utf-8"),   STR("127.0.0.1"),    STR_NONE,             NULL,   201,
+         "parameters"                                                                                                  },
+        {STR("application/json ;x"),               STR("127.0.0.1"),    STR_NONE,             NULL,   201, "parameters"},
+        {STR_NONE,                                 STR("127.0.0.1"),    STR_NONE,             NULL,   415, "none"      },
+        {STR(""),                                  STR("127.0.0.1"),    STR_NONE,             NULL,   415, "empty"     },
+        {STR("text/plain"),                        STR("127.0.0.1"),    STR_NONE,             NULL,   415, "a form may"},
+        {STR("application/x-www-form-urlencoded"), STR("127.0.0.1"),    STR_NONE,             NULL,   415,
+         "a form's"                                                                                                    },
+        {STR("text/plain; application/json"),      STR("127.0.0.1"),    STR_NONE,             NULL,   415, "a form may"},
+        {STR("application/jsonp"),                 STR("127.0.0.1"),    STR_NONE,             NULL,   415, "another"   },
+        {STR("application/json"),                  STR("evil.example"), STR_NONE,             NULL,   403, "rebound"   },
+        {STR("application/json"),                  STR("127.0.0.1"),    STR_NONE,             secret, 401, "no token"  },
+        {STR("application/json"),                  STR("sip.example"),  STR("Bearer s3cret"), secret, 201, "a token"   },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        f->config.admin_token = row[i].token;
+        ask(f, web_handle_admin,
+            (struct http_request){.method = STR("POST"),
+                                  .path = STR("/api/v1/bans"),
+                                  .host = row[i].host,
+                                  .authorization = row[i].authorization,
+                                  .content_type = row[i].type,
+                                  .body = STR("{\"ip\":\"192.0.2.1\",\"seconds\":-1}")});
+        if (f->reply.status != row[i].status)
+            fail_msg("row %zu: %s: %d", i, row[i].why, f->reply.status);
+        assert_int_equal(bans_count(f->bans, 0), row[i].status == 201);
+        struct net_address ip;
+        assert_int_equal(net_address_parse(&ip, STR("192.0.2.1"), 0), 0);
+        (void)bans_lift(f->bans, &ip);
+    }
+    close_web(f);
+}
+
 /* ---- Status -------------------------------------------------------------------------------- */
 
 static void status_counts(void **state)
@@ -802,8 +1273,16 @@ int main(void)
         cmocka_unit_test(query_values_are_limited),
         cmocka_unit_test(pages_join_without_a_seam),
         cmocka_unit_test(too_much_is_said_so),
+        cmocka_unit_test(answers_when_the_store_does),
+        cmocka_unit_test(bans_by_order),
+        cmocka_unit_test(shows_and_lifts_bans),
+        cmocka_unit_test(more_bans_than_an_answer),
+        cmocka_unit_test(log_levels),
+        cmocka_unit_test(says_what_is_allowed),
+        cmocka_unit_test(takes_json_from_our_own_only),
         cmocka_unit_test(status_counts),
         cmocka_unit_test(rates),
     };
+    log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

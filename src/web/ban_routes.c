@@ -1,0 +1,193 @@
+#include "web_internal.h"
+#include <aorta/bans.h>
+#include <aorta/clock.h>
+#include <aorta/log.h>
+#include <cjson/cJSON.h>
+#include <errno.h>
+
+enum {
+    MAX_SECONDS = 10 * 365 * 24 * 3600,
+    FOR_EVER = -1, /* as its `seconds` */
+};
+
+/* ---- Showing ------------------------------------------------------------------------------- */
+
+struct shown {
+    struct buf *b;
+    uint64_t now_ms;
+    size_t count;
+    const struct net_address *only; /* NULL: all */
+};
+
+static void put_ban(struct buf *b, const struct ban *ban, uint64_t now_ms)
+{
+    char text[NET_ADDRESS_TEXT];
+    buf_put_text(b, "{\"ip\":\"");
+    buf_put_str(b, net_address_ip(&ban->ip, text));
+    if (ban->until_ms == BAN_FOR_EVER)
+        buf_put_text(b, "\",\"expiresIn\":null");
+    else
+        buf_printf(b, "\",\"expiresIn\":%llu",
+                   (unsigned long long)(ban->until_ms - now_ms + 999) / 1000);
+    buf_put_text(b, ",\"reason\":");
+    buf_put_json(b, ban->reason);
+    buf_put_char(b, '}');
+}
+
+static void show(void *arg, const struct ban *ban)
+{
+    struct shown *shown = arg;
+    if (shown->only && !net_address_same_ip(shown->only, &ban->ip))
+        return;
+    if (shown->count++ > 0)
+        buf_put_char(shown->b, ',');
+    put_ban(shown->b, ban, shown->now_ms);
+}
+
+void web_list_bans(const struct web_call *call, struct http_reply *reply)
+{
+    struct shown shown = {.b = &reply->body, .now_ms = clock_now_ms()};
+    web_begin_json(reply);
+    buf_put_text(&reply->body, "{\"bans\":[");
+    bans_each(call->worker->bans, shown.now_ms, show, &shown);
+    buf_put_text(&reply->body, "]}");
+    if (reply->body.error)
+        web_put_error(reply, 503, "unavailable", "more bans than fit into one answer");
+}
+
+/* False when it is not banned. */
+static bool put_one(const struct web_call *call, const struct net_address *ip,
+                    struct http_reply *reply)
+{
+    struct shown shown = {.b = &reply->body, .now_ms = clock_now_ms(), .only = ip};
+    bans_each(call->worker->bans, shown.now_ms, show, &shown);
+    return shown.count > 0;
+}
+
+static void put_not_banned(struct http_reply *reply)
+{
+    web_put_error(reply, 404, "not_found", "this address is not banned");
+}
+
+static int parse_ip(struct str text, struct net_address *ip)
+{
+    int rc = net_address_parse(ip, text, 0);
+    if (rc == 0)
+        net_address_unmap(ip);
+    return rc;
+}
+
+/* The address in the path. */
+static int read_ip(const struct web_call *call, struct net_address *ip)
+{
+    char memory[NET_ADDRESS_TEXT];
+    struct str text;
+    int rc = web_decode(call->param, memory, sizeof memory, &text);
+    return rc < 0 ? rc : parse_ip(text, ip);
+}
+
+void web_show_ban(const struct web_call *call, struct http_reply *reply)
+{
+    struct net_address ip;
+    web_begin_json(reply);
+    if (read_ip(call, &ip) < 0 || !put_one(call, &ip, reply))
+        put_not_banned(reply);
+}
+
+/* ---- Lifting ------------------------------------------------------------------------------- */
+
+void web_lift_ban(const struct web_call *call, struct http_reply *reply)
+{
+    struct bans *bans = call->worker->bans;
+    struct net_address ip;
+    char text[NET_ADDRESS_TEXT];
+    if (read_ip(call, &ip) < 0 || !bans_has(bans, &ip, clock_now_ms()) ||
+        bans_lift(bans, &ip) < 0) {
+        put_not_banned(reply);
+        return;
+    }
+    LOG_INFO("ban lifted", LOG_STR("ip", net_address_ip(&ip, text)));
+    reply->status = 204;
+}
+
+/* ---- Banning ------------------------------------------------------------------------------- */
+
+struct order {
+    struct net_address ip;
+    int64_t seconds; /* or FOR_EVER */
+    struct str reason;
+};
+
+static bool read_seconds(const cJSON *item, int64_t *seconds)
+{
+    if (!cJSON_IsNumber(item))
+        return false;
+    double n = item->valuedouble;
+    if (n != FOR_EVER && !(n >= 1 && n <= MAX_SECONDS))
+        return false;
+    *seconds = (int64_t)n;
+    return (double)*seconds == n;
+}
+
+/* NULL, or the code of what is wrong, and *message in words. The reason is the JSON's. */
+static const char *read_order(const cJSON *root, struct order *order, const char **message)
+{
+    struct str ip = STR_NONE;
+    *message = "ip must be an IPv4 or IPv6 address";
+    if (!web_take_string(root, "ip", &ip) || parse_ip(ip, &order->ip) < 0)
+        return "bad_ip";
+    *message = "seconds must be a whole number from 1 to 315360000, or -1 for ever";
+    if (!read_seconds(cJSON_GetObjectItemCaseSensitive(root, "seconds"), &order->seconds))
+        return "bad_seconds";
+    *message = "reason must be a text";
+    if (cJSON_HasObjectItem(root, "reason") && !web_take_string(root, "reason", &order->reason))
+        return "bad_reason";
+    return NULL;
+}
+
+static void put_refused(struct http_reply *reply, int rc)
+{
+    if (rc == -EPERM)
+        web_put_error(reply, 409, "exempt",
+                      "this address is never banned (limits.neverBan, trustedProxies)");
+    else if (rc == -ENOSPC)
+        web_put_error(reply, 503, "full", "too many addresses are banned for longer than that");
+    else
+        web_put_error(reply, 503, "unavailable", "no memory for it now");
+}
+
+static void carry_out(const struct web_call *call, const struct order *order,
+                      struct http_reply *reply)
+{
+    uint64_t now_ms = clock_now_ms();
+    struct ban ban = {order->ip, BAN_FOR_EVER, order->reason};
+    char text[NET_ADDRESS_TEXT];
+    if (order->seconds != FOR_EVER)
+        ban.until_ms = now_ms + (uint64_t)order->seconds * 1000;
+    int rc = bans_add(call->worker->bans, &ban, now_ms);
+    if (rc < 0) {
+        put_refused(reply, rc);
+        return;
+    }
+    LOG_INFO("address banned", LOG_STR("ip", net_address_ip(&ban.ip, text)),
+             LOG_NUM("seconds", order->seconds), LOG_STR("reason", ban.reason));
+    web_begin_json(reply);
+    reply->status = 201;
+    if (!put_one(call, &ban.ip, reply))
+        put_ban(&reply->body, &ban, now_ms); /* lifted again meanwhile; it was so */
+}
+
+void web_add_ban(const struct web_call *call, struct http_reply *reply)
+{
+    static const char *const members[] = {"ip", "seconds", "reason"};
+    cJSON *root = web_parse_body(call->request, members, sizeof members / sizeof *members, reply);
+    if (!root)
+        return;
+    struct order order = {.seconds = 0};
+    const char *message, *code = read_order(root, &order, &message);
+    if (code)
+        web_put_error(reply, 400, code, message);
+    else
+        carry_out(call, &order, reply);
+    cJSON_Delete(root);
+}

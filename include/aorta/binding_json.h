@@ -7,7 +7,7 @@
 struct binding_json_context {
     struct str sbc_address; /* host:port by which others reach this node */
     struct str node;
-    uint64_t now_ms;
+    uint64_t now_ms; /* 0: no "expiresIn" */
 };
 /* "contact":…,"grant":…: the members that every view of a binding has, without braces. */
 void binding_put_members(struct buf *b, const struct binding *binding,

@@ -72,15 +72,27 @@ static void put_instance(struct buf *b, struct str instance)
     put_member(b, "instance", str_slice(instance, 1, instance.len - 1)); /* without quotes */
 }
 
+static struct str either(struct str a, struct str b)
+{
+    return str_is_empty(a) ? b : a;
+}
+
+static uint64_t left_ms(const struct binding *binding, uint64_t now_ms)
+{
+    return binding->expires_ms > now_ms ? binding->expires_ms - now_ms : 0;
+}
+
 void binding_put_members(struct buf *b, const struct binding *binding,
                          const struct binding_json_context *ctx)
 {
-    bool is_own = str_is_empty(binding->node);
     buf_put_text(b, "\"contact\":");
     buf_put_json(b, binding->contact);
     put_member(b, "protocol", str_from(transport_kind_name(binding->protocol)));
     put_proxy(b, &binding->source);
-    put_member(b, "sbcAddress", is_own ? ctx->sbc_address : binding->sbc_address);
+    put_member(b, "sbcAddress", either(binding->sbc_address, ctx->sbc_address));
+    if (ctx->now_ms > 0)
+        buf_printf(b, ",\"expiresIn\":%llu",
+                   (unsigned long long)(left_ms(binding, ctx->now_ms) + 999) / 1000);
     buf_printf(b, ",\"expiryTime\":%llu", (unsigned long long)binding->expires_ms);
     put_q(b, binding->q_milli);
     put_member(b, "callId", binding->call_id);
@@ -93,7 +105,7 @@ void binding_put_members(struct buf *b, const struct binding *binding,
     put_path(b, binding->path);
     put_member(b, "userAgent", binding->user_agent);
     buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
-    put_member(b, "node", is_own ? ctx->node : binding->node);
+    put_member(b, "node", either(binding->node, ctx->node));
     put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
     buf_put_text(b, ",\"grant\":");
     buf_put_str(b, str_is_empty(binding->grant) ? STR("null") : binding->grant);
@@ -102,11 +114,9 @@ void binding_put_members(struct buf *b, const struct binding *binding,
 void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
                       const struct binding_json_context *ctx)
 {
-    uint64_t now_ms = ctx->now_ms;
-    uint64_t left_ms = binding->expires_ms > now_ms ? binding->expires_ms - now_ms : 0;
     buf_put_text(b, "{\"aor\":");
     buf_put_json(b, aor);
-    buf_printf(b, ",\"expiresIn\":%llu,", (unsigned long long)(left_ms + 999) / 1000);
+    buf_put_char(b, ',');
     binding_put_members(b, binding, ctx);
     buf_put_char(b, '}');
 }

@@ -50,9 +50,14 @@ static void on_tick(void *arg)
         net_loop_stop(n->loop);
 }
 
+/* Wakes itself as long as something is waited for: a tick is too long for thousands of answers. */
 static void on_woken(void *arg)
 {
-    (void)arg;
+    struct node *n = arg;
+    if (is_over(n))
+        net_loop_stop(n->loop);
+    else
+        net_loop_wake(n->loop);
 }
 
 static void run_until(struct node *n, const bool *is_done, bool (*is_true)(struct node *n))
@@ -60,6 +65,7 @@ static void run_until(struct node *n, const bool *is_done, bool (*is_true)(struc
     n->is_done = is_done;
     n->is_true = is_true;
     n->ticks = 0;
+    net_loop_wake(n->loop);
     net_loop_run(n->loop);
     if (!is_over(n))
         fail_msg("not so within %d s", GIVE_UP_TICKS * NET_LOOP_TICK_MS / 1000);

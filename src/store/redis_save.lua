@@ -40,6 +40,7 @@ for i = 1, tonumber(take()) do
   sets[i] = {id = take(), json = take(), ends = take(), is_flow = take()}
 end
 if #deletes == 0 and #sets == 0 then
+  redis.call(LAYOUT == 'hash' and 'HLEN' or 'STRLEN', key) -- an error if it is no key of ours
   return 1
 end
 

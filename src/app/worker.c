@@ -78,8 +78,7 @@ static int open_transport(struct worker *w)
         .http_arg = &w->web,
     };
     w->transport = transport_new(&transport);
-    w->web =
-        (struct web_worker){shared->web, shared->config, shared->store, w->transport, shared->bans};
+    w->web = (struct web_worker){shared->web, shared->store, w->transport, shared->bans};
     struct registrar_deps registrar = {
         .config = shared->config,
         .auth = shared->auth,

@@ -17,6 +17,7 @@ struct web_demo_user {
 
 /* What the routes show of the whole process. All borrowed; must outlive the web. */
 struct web_info {
+    const struct config *config;
     const struct metrics *metrics; /* one block a worker */
     unsigned workers;
     const _Atomic int *state; /* enum node_state */
@@ -39,7 +40,6 @@ void web_set_addresses(struct web *web, const char *const *listeners, size_t lis
 /* A worker's way to what the routes show and change: the `arg` of its handlers. All borrowed. */
 struct web_worker {
     struct web *web;
-    const struct config *config; /* may be another one at each request */
     struct store *store;
     struct transport *transport; /* through which answers come that are not there at once */
     struct bans *bans;

@@ -158,6 +158,7 @@ static int open_page(struct app *app)
     if (app->config->www && !app->www)
         LOG_WARN("no status page: it was not built (AORTA_WWW), or http.www is elsewhere");
     const struct web_info info = {
+        .config = app->config,
         .metrics = app->shared.metrics,
         .workers = app->config->workers,
         .state = &app->state,

@@ -93,8 +93,11 @@ static int publish(struct redis_node *n, const struct ban *ban, bool is_lift)
     return rc < 0 ? rc : redis_client_send(n->r->client, next, 2, NULL, NULL);
 }
 
+/* Not while the list is on its way: what it does not have yet would be taken for lifted. */
 static void publish_all(struct redis_node *n)
 {
+    if (n->is_loading_bans)
+        return;
     char reason[BAN_REASON_BYTES];
     struct ban ban;
     bool is_lift;
@@ -176,6 +179,7 @@ static void compare_bans(struct redis_node *n, struct str version)
 {
     if (!n->r->cluster->bans)
         return;
+    publish_all(n); /* before the list is asked for: then ours are in it */
     bool was_lost = str_is_empty(version) && n->version[0];
     if (was_lost) {
         bans_unpublish_all(n->r->cluster->bans);
@@ -183,7 +187,6 @@ static void compare_bans(struct redis_node *n, struct str version)
     } else if (!str_is_empty(version) && !str_eq(version, str_from(n->version))) {
         load_bans(n, version);
     }
-    publish_all(n);
 }
 
 /* ---- The dead ------------------------------------------------------------------------------ */
@@ -353,6 +356,7 @@ void redis_node_on_down(struct redis_node *n)
 {
     n->sweep.is_on = false;
     n->is_renewing = false;
+    n->is_loading_bans = false;
     atomic_store(&n->r->cluster->has_lease, false);
 }
 

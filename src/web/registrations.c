@@ -93,8 +93,9 @@ static struct job *begin_job(const struct web_call *call, struct http_reply *rep
         return NULL;
     }
     job->store = call->worker->store;
-    job->ctx = (struct binding_json_context){str_from(call->worker->web->sbc_address),
-                                             str_from(call->worker->config->node), clock_now_ms()};
+    const struct web *web = call->worker->web;
+    job->ctx = (struct binding_json_context){str_from(web->sbc_address),
+                                             str_from(web->info.config->node), clock_now_ms()};
     web_later_begin(&job->later, call, reply);
     return job;
 }

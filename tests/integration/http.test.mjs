@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { assertBetween, assertStatus, inParallel, until } from './lib/expect.mjs';
+import { assertBetween, assertStatus, inParallel, until, within } from './lib/expect.mjs';
 import { DOMAIN, ROOT, httpRequest, startServer, withServer } from './lib/server.mjs';
 import { KINDS, TcpClient, WsClient } from './lib/clients.mjs';
 import { RawWs } from './lib/raw_ws.mjs';
@@ -97,6 +97,47 @@ describe('probes and status', () => {
       assert.match(await rawHttp(server.port.ws, bytes), answer);
       assert.equal((await server.page('/healthz')).status, 200);
     });
+});
+
+describe('requests with a body', () => {
+  const server = withServer();
+  const post = (length, more = '') =>
+    `PUT /api/v1/log-level HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n${more}Content-Length: ${length}\r\n\r\n`;
+  const LAST = 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  const level = '{"level":"warn"}';
+  const statuses = (said) => [...said.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
+
+  const rows = [
+    // what is sent, the statuses that come back
+    ['a body and the next request in one write', `${post(level.length)}${level}${LAST}`, [200, 200]],
+    ['a body of 64 KiB', `${post(65536)}${level}${' '.repeat(65536 - level.length)}${LAST}`, [200, 200]],
+    ['a longer one', `${post(65537)}${' '.repeat(65537)}${LAST}`, [413]],
+    ['a chunked one', `PUT /api/v1/log-level HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${LAST}`, [411]],
+    ['two lengths', `${post(2, 'Content-Length: 3\r\n')}{}${LAST}`, [400]],
+    ['one that nobody asked for', `GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello${LAST}`, [200, 200]],
+  ];
+  for (const [what, bytes, expected] of rows)
+    it(`${what}: ${expected}`, async () => assert.deepEqual(statuses(await rawHttp(server.adminPort, bytes)), expected));
+
+  it('100 comes before a body that waits for it', async () => {
+    const said = await new Promise((resolve, reject) => {
+      let text = '';
+      const socket = net.connect(server.adminPort, '127.0.0.1', () => socket.write(post(level.length, 'Expect: 100-continue\r\n')));
+      socket.on('data', (data) => {
+        if (text === '' && /^HTTP\/1\.1 100 Continue\r\n\r\n$/.test(data)) socket.write(level + LAST);
+        text += data;
+      });
+      socket.on('error', reject);
+      socket.on('close', () => resolve(text));
+      socket.setTimeout(5000, () => socket.destroy());
+    });
+    assert.deepEqual(statuses(said), [100, 200, 200]);
+  });
+
+  it('one that never comes ends the connection', async (t) => {
+    const hasty = await startServer(t, { config: { limits: { handshakeSeconds: 1 } } });
+    assert.equal(await within(4000, 'the end', rawHttp(hasty.adminPort, `${post(100)}half of it`)), '');
+  });
 });
 
 describe('the page', () => {
@@ -197,6 +238,45 @@ describe('admin', () => {
       const { error } = answer.json();
       assert.ok(error.code && error.message, answer.body);
     });
+
+  it('DELETE removes all bindings of an AOR: 204, then 404', async (t) => {
+    const phone = await openPhone(t, server, 'ws', { user: 'u2', password: 'p' });
+    assertStatus(await phone.register(), 200);
+    for (const [aor, status] of [['u2@nowhere.example', 404], [`U2@${DOMAIN}`, 404], [`u2%40${DOMAIN.toUpperCase()}`, 204], [`u2@${DOMAIN}`, 404]])
+      assert.equal((await server.api('DELETE', `/api/v1/registrations/${aor}`)).status, status, aor);
+    assert.equal((await server.registrations(`aor=u2@${DOMAIN}`)).length, 0);
+    assertStatus(await phone.register(), 200, 'he may come back');
+    assertStatus(await phone.unregister(), 200);
+  });
+
+  it('the log level is told and set', async (t) => {
+    const level = async () => (await server.get('/api/v1/log-level')).json();
+    const before = await level();
+    t.after(() => server.api('PUT', '/api/v1/log-level', before));
+    const set = await server.api('PUT', '/api/v1/log-level', { level: 'debug' });
+    assert.equal(set.status, 200, set.body);
+    assert.deepEqual(set.json(), { level: 'debug' });
+    assert.deepEqual(await level(), { level: 'debug' });
+    (await RawWs.open(server.port.ws)).close();
+    await until('the log says more', () => /connection open/.test(server.stderr));
+    for (const body of [{ level: 'loud' }, {}, { level: 'info', for: 60 }])
+      assert.equal((await server.api('PUT', '/api/v1/log-level', body)).status, 400);
+    assert.deepEqual(await level(), { level: 'debug' });
+  });
+
+  it('405 tells what a path allows', async () => {
+    const rows405 = [
+      ['/api/v1/bans', 'GET, HEAD, POST'],
+      ['/api/v1/bans/192.0.2.1', 'GET, HEAD, DELETE'],
+      ['/api/v1/registrations/a', 'DELETE'],
+      ['/api/v1/log-level', 'GET, HEAD, PUT'],
+    ];
+    for (const [path_, allow] of rows405) {
+      const answer = await server.api('PATCH', path_);
+      assert.equal(answer.status, 405, path_);
+      assert.equal(answer.headers.allow, allow);
+    }
+  });
 
   it('a token is asked for, and compared whole', async (t) => {
     const guarded = await startServer(t, { config: { http: { adminToken: 's3cret' } } });

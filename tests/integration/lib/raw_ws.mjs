@@ -39,7 +39,7 @@ export class RawWs {
     raw.received = Buffer.alloc(0);
     raw.isUpgraded = false;
     raw.socket =
-      kind === 'ws' ? net.connect({ port, host }) : tls.connect({ port, host, rejectUnauthorized: false, ...options });
+      kind === 'ws' ? net.connect({ port, host, ...options }) : tls.connect({ port, host, rejectUnauthorized: false, ...options });
     raw.socket.on('data', (data) => raw.take(data));
     raw.socket.on('error', (error) => raw.inbox.close(error.code));
     raw.socket.on('close', () => raw.inbox.close('closed'));

@@ -319,7 +319,7 @@ describe('auth.exposeMessage', () => {
     ['two\r\nInjected: yes\r\n\r\nlines', /^two.*Injected: yes.*lines$/],
     ['100 % <b>', /%/],
     ['Zürich ☎', /rich/],
-    ['\u0000\u001b[31mred', /red/],
+    ['\u0001\u001b[31mred', /red/],
   ];
   for (const [msg, expected] of rows)
     it(`${JSON.stringify(msg)} on one line, quoted`, async (t) => {

@@ -17,7 +17,7 @@ for suite in $suites; do
   esac
 done
 
-NODE_TESTS_MAX_S=600 # a client library that never stops reconnecting must not keep us here for ever
+NODE_TESTS_MAX_S=900 # a client library that never stops reconnecting must not keep us here for ever
 passed=0
 failed=0
 results=$(mktemp -d)

@@ -106,7 +106,7 @@ describe('blacklist', () => {
         const cause = await phone.client.closes(3000);
         if (kind.startsWith('ws')) assert.equal(cause, 1008);
       }
-      await until('its binding is gone', async () => !(await server.bindingsOf('alice')).some((binding) => binding.contact === registered.uri), 2000);
+      await until('its binding is gone', async () => !(await server.bindingsOf('alice')).some(({ contact }) => contact === registered.uri), 2000);
       assertStatus(await bystander.send(bystander.build()), 200);
       assertStatus(await bystander.unregister(), 200);
       assert.equal((await lift(server, ip)).status, 204);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { SANITIZED, assertBetween, assertStatus, inParallel, patient, percentile, scaled, timerPasses, until } from './lib/expect.mjs';
+import { SANITIZED, assertBetween, assertStatus, patient, percentile, scaled, timerPasses, until } from './lib/expect.mjs';
 import { DOMAIN, PASSWORD, startServer, temporaryFolder, withServer } from './lib/server.mjs';
 import { OUTAGES, chunked, fail, json, never, ok, slowly, startCallback, status, text, verified, withCallback } from './lib/callback.mjs';
 import { issue, makeAuthority } from './lib/certificates.mjs';

@@ -64,7 +64,7 @@ number() {
 run_ctest() {
   say "unit tests in $1"
   local report=$results/ctest.xml status=0
-  ctest --test-dir "$1" --output-on-failure --output-junit "$report" || status=$?
+  ctest --test-dir "$1" -j "$(nproc)" --output-on-failure --output-junit "$report" || status=$?
   local all bad
   all=$(number 'tests="' "$report")
   bad=$(number 'failures="' "$report")

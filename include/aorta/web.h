@@ -40,6 +40,7 @@ void web_set_addresses(struct web *web, const char *const *listeners, size_t lis
 /* A worker's way to what the routes show and change: the `arg` of its handlers. All borrowed. */
 struct web_worker {
     struct web *web;
+    const struct config *config; /* in force now; a reload brings another one */
     struct store *store;
     struct transport *transport; /* through which answers come that are not there at once */
     struct bans *bans;

@@ -69,7 +69,7 @@ static void begin_stopping(struct worker *w)
 
 static void use_config(struct worker *w, const struct config *config)
 {
-    w->config = config;
+    w->config = w->web.config = config;
     transport_set_config(w->transport, config);
 }
 
@@ -143,7 +143,7 @@ static int open_transport(struct worker *w)
         .http_arg = &w->web,
     };
     w->transport = transport_new(&deps);
-    w->web = (struct web_worker){shared->web, w->store, w->transport, shared->bans};
+    w->web = (struct web_worker){shared->web, w->config, w->store, w->transport, shared->bans};
     return w->transport ? 0 : -ENOMEM;
 }
 

@@ -208,7 +208,7 @@ static const struct config_option options[] = {
      .is_start_only = true,
      .help = "listener of metrics and the admin API; false for none"},
     {.key = "http.adminToken", .type = &config_type_word, .offset = MEMBER(admin_token),
-     .is_secret = true, .is_start_only = true,
+     .is_secret = true,
      .help = "the admin API asks for it as Authorization: Bearer; required when http.admin is not "
              "on loopback"},
     {.key = "drainSeconds", .type = &config_type_count, .offset = MEMBER(drain_s),
@@ -218,6 +218,7 @@ static const struct config_option options[] = {
      .names = level_names, .fallback = "\"info\"",
      .help = "how much is logged, on standard error"},
     {.key = "logging.format", .type = &config_type_choice, .offset = MEMBER(log_format),
+     .is_start_only = true,
      .names = format_names, .fallback = "\"text\"",
      .help = "one line an event, for people or for machines"},
 };

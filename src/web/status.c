@@ -88,7 +88,7 @@ void web_serve_status(const struct web_call *call, struct http_reply *reply)
     struct buf *b = &reply->body;
     web_begin_json(reply);
     buf_printf(b, "{\"version\":\"%s\",\"node\":", AORTA_VERSION);
-    buf_put_json(b, str_from(call->worker->web->info.config->node));
+    buf_put_json(b, str_from(call->worker->config->node));
     buf_printf(b, ",\"state\":\"%s\",\"uptimeSeconds\":%llu", state_name(web),
                (unsigned long long)(clock_now_ms() - web->info.started_ms) / 1000);
     put_registrations(store, b);
@@ -109,7 +109,7 @@ void web_serve_node(const struct web_call *call, struct http_reply *reply)
     struct buf *b = &reply->body;
     web_begin_json(reply);
     buf_put_text(b, "{\"node\":");
-    buf_put_json(b, str_from(call->worker->web->info.config->node));
+    buf_put_json(b, str_from(call->worker->config->node));
     buf_printf(b, ",\"version\":\"%s\",\"listen\":[", AORTA_VERSION);
     for (size_t i = 0; i < web->listener_count; i++) {
         if (i > 0)

@@ -185,7 +185,7 @@ static void refuse_method(const struct route_table *table, struct str path,
 
 static bool has_admin_token(const struct web_worker *worker, const struct http_request *request)
 {
-    const char *token = worker->web->info.config->admin_token;
+    const char *token = worker->config->admin_token;
     struct str scheme = STR("Bearer ");
     if (!token)
         return true;
@@ -245,7 +245,7 @@ void web_handle_admin(void *arg, const struct http_request *request, struct http
 {
     struct web_call call = {.worker = arg, .request = request};
     if (has_admin_token(call.worker, request)) {
-        dispatch(&admin_table, call.worker->web->info.config->admin_token, &call, reply);
+        dispatch(&admin_table, call.worker->config->admin_token, &call, reply);
         return;
     }
     web_put_error(reply, 401, "unauthorized", "send Authorization: Bearer with http.adminToken");

@@ -215,7 +215,7 @@ static struct fixture *open_web(const char *www, size_t demo_users)
     assert_non_null(f->web);
     f->bans = bans_new();
     assert_non_null(f->bans);
-    f->worker = (struct web_worker){f->web, &f->store.store, NULL, f->bans};
+    f->worker = (struct web_worker){f->web, &f->config, &f->store.store, NULL, f->bans};
     web_set_addresses(f->web, listeners, COUNT(listeners), "192.0.2.1:5060");
     return f;
 }

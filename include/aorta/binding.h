@@ -21,7 +21,7 @@ struct binding {
     uint32_t cseq;
     struct str path; /* Path values joined by ", "; empty: none */
     struct str user_agent;
-    struct str grant;             /* a JSON object: what the callback wants kept; empty: none */
+    struct str grant; /* a JSON object: what the callback wants kept; empty: none */
     enum transport_kind protocol;
     struct net_address source; /* printed as proxy: sip:SOURCE:PORT */
     conn_id conn;              /* 0: UDP */

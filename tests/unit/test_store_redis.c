@@ -18,7 +18,7 @@
 #define A "Contact: <sip:a@h>\n"
 #define B "Contact: <sip:b@h>\n"
 
-enum { GIVE_UP_TICKS = 80 };
+enum { GIVE_UP_TICKS = 150 };
 
 static struct redis_server *server;
 
@@ -150,8 +150,228 @@ static void close_contract(struct store *s)
     close_node(&contract_node);
 }
 
+/* ---- One request to one node ---------------------------------------------------------------- */
+
+struct answer {
+    bool is_done;
+    int error;
+    enum binding_verdict verdict;
+    size_t count;
+};
+
+static void take_answer(void *arg, const struct store_outcome *outcome)
+{
+    struct answer *answer = arg;
+    assert_false(answer->is_done);
+    *answer = (struct answer){true, outcome->error, outcome->verdict, outcome->count};
+}
+
+static struct answer ask_node(struct node *n, const struct register_step *step)
+{
+    struct answer answer = {.is_done = false};
+    struct arena arena;
+    assert_int_equal(arena_init(&arena, 65536, 1 << 20), 0);
+    struct binding_request request =
+        register_binding_request(&n->config, step, register_request(&arena, step));
+    n->store->ops->apply(n->store, &request, &arena, take_answer, &answer);
+    if (!answer.is_done)
+        run_until(n, &answer.is_done, NULL);
+    arena_fini(&arena);
+    return answer;
+}
+
+static void expect(struct node *n, const struct register_step *step, int error)
+{
+    struct answer answer = ask_node(n, step);
+    if (answer.error != error || (error == 0 && answer.verdict != step->verdict))
+        fail_msg("%s: error %d, verdict %d", step->why, answer.error, (int)answer.verdict);
+}
+
+static const char *count_bindings(void)
+{
+    return ask("EVAL \"local n = 0; for _, f in ipairs(redis.call('HKEYS', KEYS[1])) do if "
+               "string.sub(f, 1, 8) == 'binding:' then n = n + 1 end end; return n\" 1 "
+               "user:a@example.com");
+}
+
+static bool is_settled(struct node *n)
+{
+    return is_ready(n) && is_idle(n);
+}
+
+static bool is_away(struct node *n)
+{
+    return !is_ready(n);
+}
+
+static void tell(struct node *n)
+{
+    n->now_ms = REGISTER_EPOCH_MS + 1000;
+}
+
+/* ---- Redis away, and back without anything ----------------------------------------------------
+ */
+
+static void keeps_what_it_holds_while_redis_is_away(void **state)
+{
+    (void)state;
+    static const struct register_step first[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "a while it is there"),
+        STEP(0, "2", 1, B, BINDING_OK, "", "b as well", .conn = 7),
+    };
+    static const struct register_step refresh = STEP(1, "1", 2, A, BINDING_OK, "", "a refresh");
+    static const struct register_step fresh =
+        STEP(1, "3", 1, "Contact: <sip:c@h>\n", BINDING_OK, "", "a new one");
+    static const struct register_step removal =
+        STEP(2, "2", 2, B "Expires: 0\n", BINDING_OK, "", "a removal", .conn = 7);
+    struct node n;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &first[0], 0);
+    expect(&n, &first[1], 0);
+    assert_string_equal(count_bindings(), "2");
+
+    redis_server_kill(server);
+    tell(&n);
+    run_until(&n, NULL, is_away);
+    expect(&n, &refresh, 0);
+    expect(&n, &fresh, -EAGAIN);
+    expect(&n, &removal, -EAGAIN);
+
+    redis_server_start(server);
+    run_until(&n, NULL, is_settled);
+    assert_string_equal(count_bindings(), "1"); /* the refreshed one; the removal was carried out */
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:a@h");
+    close_node(&n);
+}
+
+static bool has_two(struct node *n)
+{
+    (void)n;
+    return strcmp(count_bindings(), "2") == 0;
+}
+
+static void writes_again_what_was_flushed(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A B, BINDING_OK, "", "two"),
+        STEP(1, "1", 2, A, BINDING_OK, "", "a refresh of what Redis has lost"),
+    };
+    struct node n;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &step[0], 0);
+    ask("FLUSHALL");
+    expect(&n, &step[1], 0); /* sees it, the lease being gone too */
+    tell(&n);
+    run_until(&n, NULL, has_two);
+    close_node(&n);
+}
+
+/* ---- Two nodes --------------------------------------------------------------------------------
+ */
+
+static void shares_an_aor(void **state)
+{
+    (void)state;
+    static const struct register_step here[] = {
+        STEP(0, "1", 5, A, BINDING_OK, "", "a here"),
+        STEP(2, "1", 6, A, BINDING_OK, "", "once more, not knowing of b"),
+        STEP(4, "1", 7, A, BINDING_OUT_OF_ORDER, "", "older than what the other has"),
+    };
+    static const struct register_step there[] = {
+        STEP(1, "2", 1, B, BINDING_OK, "", "b there"),
+        STEP(1, "1", 5, A, BINDING_OUT_OF_ORDER, "", "the CSeq of the other node"),
+        STEP(3, "1", 7, A, BINDING_OK, "", "a moves there"),
+    };
+    struct node one, two;
+    ask("FLUSHALL");
+    open_node(&one, "one", REDIS_LAYOUT_HASH);
+    open_node(&two, "two", REDIS_LAYOUT_HASH);
+    run_until(&one, NULL, is_ready);
+    run_until(&two, NULL, is_ready);
+    expect(&one, &here[0], 0);
+    assert_int_equal(ask_node(&two, &there[0]).count, 2);
+    expect(&two, &there[1], 0);
+    assert_int_equal(ask_node(&one, &here[1]).count, 2);
+    expect(&two, &there[2], 0);
+    expect(&one, &here[2], 0);
+    assert_string_equal(count_bindings(), "2");
+    close_node(&one);
+    close_node(&two);
+}
+
+static bool is_swept(struct node *n)
+{
+    return is_ready(n) && strcmp(count_bindings(), "1") == 0;
+}
+
+static void buries_the_connections_of_the_dead(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "by WSS", .conn = 7),
+        STEP(0, "2", 1, B, BINDING_OK, "", "by UDP"),
+    };
+    struct node dead, other;
+    ask("FLUSHALL");
+    open_node(&dead, "dead", REDIS_LAYOUT_HASH);
+    run_until(&dead, NULL, is_ready);
+    expect(&dead, &step[0], 0);
+    expect(&dead, &step[1], 0);
+    close_node(&dead); /* without a word to anybody, as by SIGKILL */
+    open_node(&other, "other", REDIS_LAYOUT_HASH);
+    tell(&other);
+    run_until(&other, NULL, is_swept);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
+    assert_string_equal(ask("HGET user:a@example.com protocol"), "udp");
+    close_node(&other);
+}
+
+/* ---- What others may have written --------------------------------------------------------------
+ */
+
+static void stands_junk(void **state)
+{
+    (void)state;
+    static const char *const junk[] = {
+        "HSET user:a@example.com contact sip:old@h protocol udp sbcAddress 192.0.2.1:5060",
+        "HSET user:a@example.com binding:1 x binding:zz {} binding:0000000000000002 {",
+        "HSET user:a@example.com binding:1 '{\"contact\":\"sip:a@h\\\\r\\\\nX: "
+        "y\",\"protocol\":\"udp\","
+        "\"proxy\":\"sip:192.0.2.1:1\",\"expiryTime\":1795000900000,\"refreshedTime\":1}'",
+        "HSET user:a@example.com binding:1 "
+        "'{\"contact\":5,\"expiryTime\":-1,\"refreshedTime\":[]}'",
+    };
+    static const struct register_step step = STEP(0, "1", 1, A, BINDING_OK, "", "beside junk");
+    static const struct register_step again = STEP(1, "1", 2, A, BINDING_OK, "", "again");
+    for (size_t i = 0; i < sizeof junk / sizeof *junk; i++) {
+        struct node n;
+        ask("FLUSHALL");
+        ask(junk[i]);
+        open_node(&n, "one", REDIS_LAYOUT_HASH);
+        run_until(&n, NULL, is_ready);
+        assert_int_equal(ask_node(&n, &step).count, 1);
+        assert_int_equal(ask_node(&n, &again).count, 1);
+        assert_string_equal(ask("HGET user:a@example.com contact"), "sip:a@h");
+        n.store->ops->close_flow(n.store, STR("a@example.com"), 9, true);
+        run_until(&n, NULL, is_idle);
+        close_node(&n);
+    }
+}
+
 int main(void)
 {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_what_it_holds_while_redis_is_away),
+        cmocka_unit_test(writes_again_what_was_flushed),
+        cmocka_unit_test(shares_an_aor),
+        cmocka_unit_test(buries_the_connections_of_the_dead),
+        cmocka_unit_test(stands_junk),
+    };
     static const struct store_contract hash = {.name = "redis",
                                                .is_shared = true,
                                                .open = open_for_contract,
@@ -163,6 +383,7 @@ int main(void)
     net_init();
     server = redis_server_new(NULL);
     int failed = store_contract_run(&hash);
+    failed += cmocka_run_group_tests(tests, NULL, NULL);
     redis_server_free(server);
     return failed;
 }

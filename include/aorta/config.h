@@ -52,7 +52,8 @@ struct config {
     char *node;      /* never NULL after config_load() */
     uint32_t workers;
     char *tls_cert, *tls_key; /* paths, already resolved */
-    /* For domains with neither of their own; a user that the file has is decided by the file. */
+    /* Each for domains without one of their own; a user that the file has is decided by the file.
+     */
     char *users; /* path, already resolved; NULL: none */
     struct config_callback callback;
     struct config_realms realms; /* not empty: others than these get 403 */

@@ -80,7 +80,7 @@ static const struct config_option options[] = {
      .help = "PEM file with the certificate's private key, not encrypted"},
     {.key = "users", .type = &config_type_file, .offset = MEMBER(users),
      .help = "JSON file of the users and their passwords or digest hashes, for every domain that "
-             "has neither users nor authCallback of its own in realms"},
+             "has no users of its own in realms"},
     CALLBACK_OPTIONS(struct config),
     {.key = "realms", .type = &config_type_realms, .offset = MEMBER(realms), .fallback = "{}",
      .help = "SIP domains, \"*\" for any other, each with users, authCallback (as above, in place "

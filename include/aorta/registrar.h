@@ -28,9 +28,13 @@ struct registrar_deps {
 
 /* NULL when out of memory. */
 struct registrar *registrar_new(const struct registrar_deps *deps, struct settings *settings);
-/* Requests that wait for a callback are answered with 503; none may wait for the store any more,
- * which is closed before. NULL is fine. */
+/* The end, in this order: requests that wait for a callback are answered with 503, for which store
+ * and transport must be there; then the store is closed, which answers those that wait for it; then
+ * the registrar is freed. No request may come in between. NULL is fine. */
+void registrar_cancel(struct registrar *r);
 void registrar_free(struct registrar *r);
+/* Does no request wait for anybody? */
+bool registrar_is_idle(const struct registrar *r);
 /* From now on these settings hold, for requests that begin. Holds them as long as one of its
  * requests lasts. -ENOMEM: the old ones go on. */
 int registrar_set_settings(struct registrar *r, struct settings *settings);

@@ -15,9 +15,10 @@ static void go_on_stopping(struct worker *w, uint64_t now_ms)
 {
     const struct store_ops *store = w->store->ops;
     bool is_over = now_ms >= w->stop_by_ms;
-    if (w->stage == WORKER_FLUSHING && (store->is_idle(w->store) || is_over)) {
-        if (is_over)
-            LOG_WARN("the store has not taken all that was to be removed");
+    bool is_idle = registrar_is_idle(w->registrar) && store->is_idle(w->store);
+    if (w->stage == WORKER_FLUSHING && (is_idle || is_over)) {
+        if (!is_idle)
+            LOG_WARN("ending although requests wait, or the store has not taken all removals");
         store->leave(w->store);
         w->stage = WORKER_LEAVING;
     }
@@ -246,16 +247,17 @@ void worker_join(struct worker *w)
     w->is_started = false;
 }
 
-/* Whoever may still call others goes before them: connections, then the store and the callbacks,
- * whose waiting requests are answered through what is left. */
+/* Whoever may still call others goes before them: callbacks, connections, the store. Requests that
+ * wait for one of them are answered through what is left. */
 void worker_close(struct worker *w)
 {
-    if (w->transport)
-        transport_close(w->transport);
+    registrar_cancel(w->registrar);
     if (w->loop)
         net_loop_close_streams(w->loop);
     if (w->store && w->store != w->shared->memory_store)
         store_close(w->store);
+    if (w->transport)
+        transport_close(w->transport);
     registrar_free(w->registrar);
     http_client_free(w->http);
     net_loop_close(w->loop);

@@ -94,13 +94,36 @@ void net_certificate_release(struct net_certificate *certificate)
     free(certificate);
 }
 
-int net_loop_set_certificate(struct net_loop *loop, struct net_certificate *certificate)
+/* An SSL_CTX keeps one certificate for each type of key, and would go on to show the old one where
+ * the new one has another type. So each handshake gets its certificate by itself. */
+static int show_certificate(SSL *ssl, void *arg)
 {
     const int overrides = 1;
+    const struct net_certificate *c = ((struct net_loop *)arg)->certificate;
+    SSL_certs_clear(ssl);
+    return SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain, overrides);
+}
+
+/* Tried out on a handshake that nobody makes. */
+static bool is_usable(SSL_CTX *ctx, const struct net_certificate *c)
+{
+    const int overrides = 1;
+    SSL *ssl = SSL_new(ctx);
+    bool is_good = ssl && SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain, overrides) == 1;
+    SSL_free(ssl);
+    ERR_clear_error();
+    return is_good;
+}
+
+int net_loop_set_certificate(struct net_loop *loop, struct net_certificate *certificate)
+{
     if (!loop->server_ctx)
         return -EINVAL;
-    int is_set = SSL_CTX_use_cert_and_key(loop->server_ctx, certificate->leaf, certificate->key,
-                                          certificate->chain, overrides);
-    ERR_clear_error();
-    return is_set == 1 ? 0 : -EIO;
+    if (!is_usable(loop->server_ctx, certificate))
+        return -EIO;
+    net_certificate_hold(certificate);
+    net_certificate_release(loop->certificate);
+    loop->certificate = certificate;
+    SSL_CTX_set_cert_cb(loop->server_ctx, show_certificate, loop);
+    return 0;
 }

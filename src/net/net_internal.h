@@ -10,9 +10,10 @@ struct net_loop {
     uv_async_t wake;
     uv_timer_t tick;
     struct lws_context *lws;
-    struct lws_vhost *plain, *secure;            /* secure: NULL without TLS */
-    struct ssl_ctx_st *client_ctx;               /* given to the library, never used */
-    struct ssl_ctx_st *server_ctx;               /* of `secure`, which owns it */
+    struct lws_vhost *plain, *secure;    /* secure: NULL without TLS */
+    struct ssl_ctx_st *client_ctx;       /* given to the library, never used */
+    struct ssl_ctx_st *server_ctx;       /* of `secure`, which owns it */
+    struct net_certificate *certificate; /* took the place of the first one; NULL: none has */
     const struct net_tls_ticket_key *ticket_key; /* while the vhosts are opened */
     struct net_loop_events events;
     struct net_stream_events streams;

@@ -84,5 +84,6 @@ int net_tls_open_vhosts(struct net_loop *loop, const char *cert_file, const char
 
 void net_tls_close(struct net_loop *loop)
 {
+    net_certificate_release(loop->certificate);
     SSL_CTX_free(loop->client_ctx);
 }

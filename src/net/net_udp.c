@@ -243,8 +243,7 @@ int net_udp_open(struct net_loop *loop, struct net_address *address, size_t max_
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct net_udp *u = handle->data;
-    u->fd = -1; /* closed before, so that the address is free at once */
-    free_udp(u);
+    free_udp(u); /* the socket was closed before, so that the address is free at once */
 }
 
 void net_udp_close(struct net_udp *u)
@@ -253,5 +252,6 @@ void net_udp_close(struct net_udp *u)
         return;
     uv_poll_stop(&u->poll);
     close(u->fd);
+    u->fd = -1; /* whoever still sends hits no socket of others */
     uv_close((uv_handle_t *)&u->poll, on_poll_closed);
 }

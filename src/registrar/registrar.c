@@ -96,10 +96,9 @@ struct registrar *registrar_new(const struct registrar_deps *deps, struct settin
     return r;
 }
 
-/* Ends what waits for callbacks. */
-static void close_lanes(struct registrar *r)
+void registrar_cancel(struct registrar *r)
 {
-    for (struct policy *policy = r->policies; policy; policy = policy->next) {
+    for (struct policy *policy = r ? r->policies : NULL; policy; policy = policy->next) {
         policy->transactions++; /* it stays when its last request ends */
         callback_lanes_free(policy->lanes);
         policy->lanes = NULL;
@@ -111,7 +110,7 @@ void registrar_free(struct registrar *r)
 {
     if (!r)
         return;
-    close_lanes(r);
+    registrar_cancel(r);
     while (r->policies)
         policy_free(r->policies);
     for (struct transaction *txn = r->free_transactions, *next; txn; txn = next) {
@@ -123,6 +122,11 @@ void registrar_free(struct registrar *r)
     flow_set_free(r->flows);
     free(r->reply_memory);
     free(r);
+}
+
+bool registrar_is_idle(const struct registrar *r)
+{
+    return r->transactions == 0;
 }
 
 static struct transaction *txn_new(void)

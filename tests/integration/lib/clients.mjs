@@ -47,6 +47,7 @@ export class UdpClient extends Client {
     await new Promise((resolve) => client.socket.bind(0, localAddress, resolve));
     await new Promise((resolve) => client.socket.connect(port, host, resolve));
     client.socket.on('error', () => {}); // the server is gone: seen by who waits
+    client.socket.unref(); // one that a failed test left open must not keep the process
     client.localPort = client.socket.address().port;
     return client;
   }

@@ -190,10 +190,12 @@ static int remember_content(struct redis_apply *op, const struct redis_content *
 
 static bool renews_own_only(const struct redis_apply *op)
 {
+    if (!op->decision.is_refresh) /* then all continue something */
+        return false;
     for (size_t i = 0; i < op->decision.add_count; i++)
         if (!op->is_own[op->decision.replaces[i]])
             return false;
-    return op->decision.is_refresh;
+    return true;
 }
 
 static bool is_removal(const struct redis_apply *op)

@@ -177,6 +177,15 @@ describe('certificates', () => {
     for (const phone of phones) assertStatus(await phone.send(phone.build()), 200);
   });
 
+  it('a certificate with a key of another type takes its place as well', async (t) => {
+    const rsa = issue(folder, 'rsa', { isRsa: true });
+    const server = await start(t, { config, files: pair(first) });
+    for (const [next, name] of [[rsa, 'rsa'], [second, 'second'], [rsa, 'rsa']]) {
+      await server.reload({ files: pair(next) });
+      for (let i = 0; i < 6; i++) assert.match(await shown(server.port.wss), new RegExp(`CN=${name}`));
+    }
+  });
+
   it('a renewal that is half written changes nothing, and the next one does', async (t) => {
     const server = await start(t, { config, files: pair(first) });
     for (const broken of [{ 'my.crt': second.cert }, { 'my.crt': second.cert.slice(0, 200) }, { 'my.crt': '' }]) {

@@ -19,8 +19,9 @@ export function makeAuthority(folder, name = 'ca') {
 }
 
 /** NAME.crt and NAME.key for `altNames`, signed by `authority` of the same folder: {cert, key} as PEM. */
-export function issue(folder, name, { authority = 'ca', altNames = 'IP:127.0.0.1,DNS:localhost' } = {}) {
-  openssl(folder, 'req', ...NEW_KEY, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+export function issue(folder, name, { authority = 'ca', altNames = 'IP:127.0.0.1,DNS:localhost', isRsa = false } = {}) {
+  const newKey = isRsa ? ['-newkey', 'rsa:2048', '-nodes'] : NEW_KEY;
+  openssl(folder, 'req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
   fs.writeFileSync(path.join(folder, `${name}.ext`), `subjectAltName=${altNames}\nbasicConstraints=CA:FALSE\n`);
   openssl(
     folder, 'x509', '-req', '-in', `${name}.csr`, '-CA', `${authority}.crt`, '-CAkey', `${authority}.key`, '-CAcreateserial',

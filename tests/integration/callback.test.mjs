@@ -403,6 +403,24 @@ describe('outages', () => {
   });
 });
 
+describe('the end', () => {
+  it('while it hangs, the breaker is open and the store is Redis: who waits is told, and nothing breaks', async (t) => {
+    const redis = await startRedis(t);
+    const callback = await startCallback(t);
+    const node = await startNode(redis, 'last', asking(callback, { workers: 1, authCallback: { timeoutMs: 20000 } }));
+    const phone = await openPhone(t, node, 'udp');
+    callback.behave(status(500));
+    for (let i = 0; i < 5; i++) assertUnavailable(await phone.register(), `failure ${i + 1}`);
+    callback.forget();
+    callback.behave(never);
+    await timerPasses(1100); // then the breaker lets one through
+    const waiting = phone.register();
+    await until('it is asked', () => callback.requests.length === 1);
+    await node.stop({ ms: 15000 });
+    assertUnavailable(await waiting, 'at the end');
+  });
+});
+
 describe('the breaker', () => {
   const OPENS_AFTER = 5;
   const failing = status(500);

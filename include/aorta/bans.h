@@ -4,7 +4,7 @@
 #define AORTA_BANS_H
 #include <aorta/net_address.h>
 
-enum { BAN_REASON_BYTES = 120, BANS_MAX = 100000 };
+enum { BAN_REASON_BYTES = 120, BANS_MAX = 50000 };
 #define BAN_FOR_EVER UINT64_MAX
 
 struct bans;

@@ -41,18 +41,6 @@ static void finish_with_verdict(struct redis_apply *op, enum binding_verdict ver
                                        .min_expires_s = op->decision.min_expires_s});
 }
 
-static struct binding copy_binding(const struct binding *b, struct arena *arena, bool *is_lost)
-{
-    struct binding copy = *b;
-    struct str *text[] = {&copy.contact, &copy.instance,   &copy.call_id,
-                          &copy.path,    &copy.user_agent, &copy.grant};
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
-        *text[i] = arena_copy(arena, *text[i]);
-        *is_lost |= !text[i]->ptr;
-    }
-    return copy;
-}
-
 /* Those of the request first, then the others, newest first; before the decision is carried out. */
 static int list_outcome(const struct redis_apply *op, struct store_outcome *outcome)
 {
@@ -61,17 +49,16 @@ static int list_outcome(const struct redis_apply *op, struct store_outcome *outc
     if (!list)
         return -ENOMEM;
     size_t n = 0;
-    bool is_lost = false;
     for (; n < d->add_count; n++)
         list[n] = d->add[n];
     for (size_t k = 0; k < op->count; k++)
         if (!d->drop[k])
-            list[n++] = copy_binding(&op->current[k], op->arena, &is_lost);
+            list[n++] = op->current[k];
     *outcome = (struct store_outcome){.verdict = BINDING_OK,
                                       .bindings = list,
                                       .count = n,
                                       .own_count = d->add_count};
-    return is_lost ? -ENOMEM : 0;
+    return 0;
 }
 
 /* ---- What is remembered -------------------------------------------------------------------- */
@@ -110,7 +97,8 @@ static int make_fresh(struct redis_apply *op)
     return 0;
 }
 
-/* The bindings of the AOR as they are remembered. */
+/* Copies of the bindings of the AOR as they are remembered: connections may close, and bindings
+ * expire, while the request is on its way. */
 static int load_remembered(struct redis_apply *op)
 {
     size_t most = 0;
@@ -124,9 +112,11 @@ static int load_remembered(struct redis_apply *op)
         return -ENOMEM;
     op->count = 0;
     for (const struct binding_record *r = first; r; r = r->next) {
-        struct binding b = binding_record_view(r);
-        if (b.expires_ms + op->r->aors->grace_ms <= op->request->now_ms)
+        struct binding b;
+        if (r->expires_ms + op->r->aors->grace_ms <= op->request->now_ms)
             continue;
+        if (binding_record_copy(r, op->arena, &b) < 0)
+            return -ENOMEM;
         op->current[op->count] = b;
         op->ids[op->count] = redis_binding_id(&b);
         op->is_own[op->count++] = r->is_own;
@@ -286,13 +276,14 @@ static void on_stored(struct redis_apply *op)
 static void on_other_revision(struct redis_apply *op, const struct redis_reply *reply)
 {
     bool has_lease = redis_reply_integer(redis_reply_item(reply, 0)) != 0;
+    if (!has_lease && redis_aor_has_own(op->a) && !redis_must_write(op->r, op->a))
+        redis_report_loss(op->r, "the lease of this node is gone");
     redis_heed_losses(op->r);
     bool is_there = redis_reply_count(reply) > 2 &&
                     redis_reply_type(redis_reply_item(reply, 2)) != REDIS_TYPE_NIL;
     struct redis_content content;
     int rc = 0;
     if (!is_there && !has_lease && redis_aor_has_own(op->a)) {
-        redis_report_loss(op->r, "an address and the lease of this node are gone");
         op->a->revision = 0;
         op->a->is_known = true;
     } else {

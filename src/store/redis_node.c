@@ -16,6 +16,8 @@ enum {
     SWEEP_AT_ONCE = 200, /* AORs of a dead node that are looked at together */
     NAME_BYTES = 300,
     BAN_JSON_BYTES = 512,
+    LIFTS_KEPT = 64,
+    BANS_CLEARED = 100, /* that are over, at each reading */
 };
 
 /* A dead node whose AORs are gone through; one at a time. */
@@ -43,6 +45,15 @@ struct redis_node {
     /* Bans */
     char version[24]; /* that was read last; empty: none */
     bool is_loading_bans;
+    struct net_address lift[LIFTS_KEPT]; /* that Redis has not taken yet */
+    size_t lift_count;
+};
+
+/* A ban or a lift on its way to Redis. */
+struct publication {
+    struct redis_node *node;
+    struct net_address ip;
+    bool is_lift;
 };
 
 static bool is_up(const struct redis_node *n)
@@ -78,6 +89,18 @@ static void put_ban(struct buf *b, const struct ban *ban)
     buf_put_char(b, '}');
 }
 
+static void on_published(void *arg, const struct redis_reply *reply)
+{
+    struct publication *p = arg;
+    struct redis_node *n = p->node;
+    bool is_taken = reply && redis_reply_type(reply) == REDIS_TYPE_INTEGER;
+    if (!is_taken && !p->is_lift)
+        bans_unpublish_all(n->r->cluster->bans);
+    if (!is_taken && p->is_lift && n->lift_count < LIFTS_KEPT)
+        n->lift[n->lift_count++] = p->ip;
+    free(p);
+}
+
 static int publish(struct redis_node *n, const struct ban *ban, bool is_lift)
 {
     char ip_text[NET_ADDRESS_TEXT], json[BAN_JSON_BYTES];
@@ -88,9 +111,18 @@ static int publish(struct redis_node *n, const struct ban *ban, bool is_lift)
     const struct str set[] = {STR("HSET"), key, ip, buf_str(&b)};
     const struct str lift[] = {STR("HDEL"), key, ip};
     const struct str next[] = {STR("INCR"), str_from(n->r->cluster->bans_version_key)};
-    int rc = is_lift ? redis_client_send(n->r->client, lift, 3, NULL, NULL)
-                     : redis_client_send(n->r->client, set, 4, NULL, NULL);
-    return rc < 0 ? rc : redis_client_send(n->r->client, next, 2, NULL, NULL);
+    struct publication *p = malloc(sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    *p = (struct publication){n, ban->ip, is_lift};
+    int rc = is_lift ? redis_client_send(n->r->client, lift, 3, on_published, p)
+                     : redis_client_send(n->r->client, set, 4, on_published, p);
+    if (rc < 0) {
+        on_published(p, NULL);
+        return rc;
+    }
+    (void)redis_client_send(n->r->client, next, 2, NULL, NULL); /* else seen with the next one */
+    return 0;
 }
 
 /* Not while the list is on its way: what it does not have yet would be taken for lifted. */
@@ -99,13 +131,16 @@ static void publish_all(struct redis_node *n)
     if (n->is_loading_bans)
         return;
     char reason[BAN_REASON_BYTES];
-    struct ban ban;
+    struct ban ban = {.until_ms = 0};
     bool is_lift;
-    while (bans_take_unpublished(n->r->cluster->bans, &ban, &is_lift, reason))
-        if (publish(n, &ban, is_lift) < 0) {
-            bans_unpublish_all(n->r->cluster->bans);
+    while (n->lift_count > 0) {
+        ban.ip = n->lift[--n->lift_count];
+        if (publish(n, &ban, true) < 0)
             return;
-        }
+    }
+    while (bans_take_unpublished(n->r->cluster->bans, &ban, &is_lift, reason))
+        if (publish(n, &ban, is_lift) < 0)
+            return;
 }
 
 /* False when somebody else wrote it. */
@@ -123,15 +158,27 @@ static bool read_ban(struct str ip, const cJSON *json, struct ban *out)
     return net_address_parse(&out->ip, ip, 0) == 0;
 }
 
-/* Reasons live in `arena`. */
-static size_t read_bans(const struct redis_reply *reply, struct arena *arena, struct ban *list)
+static void clear_ended(struct redis_node *n, struct str ip)
 {
-    size_t count = 0;
+    const struct str remove[] = {STR("HDEL"), str_from(n->r->cluster->bans_key), ip};
+    (void)redis_client_send(n->r->client, remove, 3, NULL, NULL);
+}
+
+/* Those in force; reasons live in `arena`. */
+static size_t read_bans(struct redis_node *n, const struct redis_reply *reply, struct arena *arena,
+                        struct ban *list)
+{
+    size_t count = 0, cleared = 0;
     for (size_t i = 0; i + 1 < redis_reply_count(reply); i += 2) {
         struct str text = redis_reply_text(redis_reply_item(reply, i + 1));
         cJSON *json = cJSON_ParseWithLength(text.ptr, text.len);
         struct ban *ban = &list[count];
-        if (read_ban(redis_reply_text(redis_reply_item(reply, i)), json, ban)) {
+        struct str ip = redis_reply_text(redis_reply_item(reply, i));
+        bool is_ban = read_ban(ip, json, ban);
+        bool is_over = is_ban && ban->until_ms <= n->r->now_ms;
+        if (is_over && cleared++ < BANS_CLEARED)
+            clear_ended(n, ip);
+        if (is_ban && !is_over) {
             ban->reason = arena_copy(arena, str_slice(ban->reason, 0, BAN_REASON_BYTES));
             count++;
         }
@@ -149,7 +196,7 @@ static void take_bans(struct redis_node *n, const struct redis_reply *reply)
         free(list);
         return;
     }
-    size_t count = read_bans(reply, &arena, list);
+    size_t count = read_bans(n, reply, &arena, list);
     if (bans_replace_published(n->r->cluster->bans, list, count, n->r->now_ms) < 0)
         LOG_WARN("bans of other nodes cannot be kept: out of memory");
     arena_fini(&arena);
@@ -206,10 +253,12 @@ static void on_swept(void *arg, const struct redis_reply *reply)
 {
     struct redis_node *n = arg;
     struct sweep *s = &n->sweep;
-    if (!reply || redis_reply_type(reply) != REDIS_TYPE_INTEGER)
+    int64_t removed =
+        reply && redis_reply_type(reply) == REDIS_TYPE_INTEGER ? redis_reply_integer(reply) : -1;
+    if (removed < 0) /* no answer, or that node lives again */
         s->failed++;
     else
-        s->removed += (uint64_t)redis_reply_integer(reply);
+        s->removed += (uint64_t)removed;
     if (--s->under_way > 0)
         return;
     if (s->failed > 0)
@@ -288,6 +337,8 @@ static bool is_dead(const struct redis_node *n, struct str member)
 
 static void check_held(struct redis_node *n, struct str held)
 {
+    if (n->r->is_new_server && n->had_lease && n->r->cluster->bans)
+        bans_unpublish_all(n->r->cluster->bans); /* it may have been behind, or empty */
     bool was_ours = str_eq(held, str_from(n->r->cluster->epoch));
     bool is_first = !n->had_lease;
     n->had_lease = true;
@@ -380,6 +431,13 @@ void redis_node_leave(struct redis_node *n)
     atomic_store(&n->r->cluster->has_lease, false);
     if (!is_up(n))
         return;
-    const struct str remove[] = {STR("DEL"), str_from(n->r->cluster->lease_key)};
-    (void)redis_client_send(n->r->client, remove, 2, NULL, NULL);
+    /* Not that of a next life, which may have begun already. */
+    const struct str remove[] = {
+        STR("EVAL"),
+        STR("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"),
+        STR("1"),
+        str_from(n->r->cluster->lease_key),
+        str_from(n->r->cluster->epoch),
+    };
+    (void)redis_client_send(n->r->client, remove, 5, NULL, NULL);
 }

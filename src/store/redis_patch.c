@@ -143,6 +143,21 @@ static void put_own_records(struct redis_args *c, const struct redis_store *r,
         put_record(c, r, own[--count]);
 }
 
+/* A key of somebody else is left alone; whatever else it is, it may pass. */
+static void on_refused(const struct patch *p, const struct redis_reply *reply)
+{
+    struct str why = reply ? redis_reply_text(reply) : STR_NONE;
+    if (reply)
+        redis_report_trouble(p->r, "patch", why);
+    if (why.len > 0 && memmem(why.ptr, why.len, "WRONGTYPE", strlen("WRONGTYPE"))) {
+        redis_aor_drop_removals(p->a, p->removals);
+        return;
+    }
+    p->a->is_dirty |= p->has_own;
+    if (reply)
+        p->r->pause_until_ms = p->r->now_ms + PAUSE_MS;
+}
+
 static void on_patched(void *arg, const struct redis_reply *reply)
 {
     struct patch *p = arg;
@@ -154,11 +169,7 @@ static void on_patched(void *arg, const struct redis_reply *reply)
         redis_aor_drop_removals(a, p->removals);
         a->is_known = false; /* others may have bindings in it that nobody here knows of */
     } else {
-        a->is_dirty |= p->has_own;
-        if (reply) {
-            redis_report_trouble(r, "patch", redis_reply_text(reply));
-            r->pause_until_ms = r->now_ms + PAUSE_MS;
-        }
+        on_refused(p, reply);
     }
     free(p);
     redis_apply_next(r, a);

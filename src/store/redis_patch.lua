@@ -11,7 +11,7 @@
 --           "flow", FLOW: the bindings of that node's connection FLOW go
 --           "dead", NOW: all bindings of that node's connections go, if its lease is not there
 --           "set", ID, JSON, REFRESHED: is written, unless a later refresh is there
--- Returns the number of bindings that went away.
+-- Returns the number of bindings that went away; -1: nothing was done, as that node is not dead.
 local key, realm = KEYS[1], KEYS[2]
 local now, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
 local node, epoch = ARGV[5], ARGV[6]
@@ -84,9 +84,10 @@ while ARGV[at] do
     remove_all(function(binding) return is_of_node(binding) and binding.flow == flow end)
   elseif what == 'dead' then
     take()
-    if redis.call('GET', KEYS[4]) ~= epoch then
-      remove_all(is_of_node)
+    if redis.call('GET', KEYS[4]) == epoch then
+      return -1
     end
+    remove_all(is_of_node)
   else
     local id, json, refreshed = take(), take(), tonumber(take())
     if not bindings[id] or bindings[id].refreshedTime <= refreshed then

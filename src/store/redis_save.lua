@@ -17,7 +17,8 @@
 -- "jambonz": GET).
 local key, realm, now = KEYS[1], KEYS[2], tonumber(ARGV[3])
 
-local revision = redis.call('GET', KEYS[6]) or ''
+local is_there = redis.call('EXISTS', key) == 1 -- others may have removed it without its revision
+local revision = is_there and redis.call('GET', KEYS[6]) or ''
 if revision ~= ARGV[1] then
   local found = LAYOUT == 'hash' and redis.call('HGETALL', key) or {redis.call('GET', key)}
   table.insert(found, 1, redis.call('GET', KEYS[4]) == ARGV[7] and 1 or 0)
@@ -49,8 +50,8 @@ local function member(id)
 end
 
 local most = tonumber(ARGV[5])
+redis.call('ZREMRANGEBYSCORE', realm, '-inf', '(' .. ARGV[3])
 if most > 0 then
-  redis.call('ZREMRANGEBYSCORE', realm, '-inf', '(' .. ARGV[3])
   local more = 0
   for _, set in ipairs(sets) do
     if not redis.call('ZSCORE', realm, member(set.id)) then

@@ -331,6 +331,57 @@ static void buries_the_connections_of_the_dead(void **state)
     close_node(&other);
 }
 
+/* ---- What happens meanwhile -------------------------------------------------------------------
+ */
+
+/* A page reloads: its new socket registers while the old one closes. */
+static void stands_a_connection_that_closes_meanwhile(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "the old page", .conn = 7),
+        STEP(1, "2", 1, B, BINDING_OK, "", "the new one", .conn = 8),
+        STEP(2, "3", 1, "", BINDING_OK, "", "afterwards"),
+    };
+    struct node n;
+    struct arena arena;
+    struct answer answer = {.is_done = false};
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &step[0], 0);
+    assert_int_equal(arena_init(&arena, 65536, 1 << 20), 0);
+    struct binding_request request =
+        register_binding_request(&n.config, &step[1], register_request(&arena, &step[1]));
+    n.store->ops->apply(n.store, &request, &arena, take_answer, &answer);
+    assert_false(answer.is_done);
+    n.store->ops->close_flow(n.store, STR("a@example.com"), 7, true);
+    run_until(&n, &answer.is_done, NULL);
+    assert_int_equal(answer.error, 0);
+    arena_fini(&arena);
+    run_until(&n, NULL, is_idle);
+    assert_int_equal(ask_node(&n, &step[2]).count, 1);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
+    close_node(&n);
+}
+
+static void sees_that_an_address_was_deleted(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A B, BINDING_OK, "", "two"),
+        STEP(1, "2", 1, "", BINDING_OK, "", "none, after somebody's DEL"),
+    };
+    struct node n;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &step[0], 0);
+    ask("DEL user:a@example.com");
+    assert_int_equal(ask_node(&n, &step[1]).count, 0);
+    close_node(&n);
+}
+
 /* ---- What others may have written --------------------------------------------------------------
  */
 
@@ -371,6 +422,8 @@ int main(void)
         cmocka_unit_test(shares_an_aor),
         cmocka_unit_test(buries_the_connections_of_the_dead),
         cmocka_unit_test(stands_junk),
+        cmocka_unit_test(stands_a_connection_that_closes_meanwhile),
+        cmocka_unit_test(sees_that_an_address_was_deleted),
     };
     static const struct store_contract hash = {.name = "redis",
                                                .is_shared = true,

@@ -49,22 +49,22 @@ local function member(id)
   return ARGV[6] .. ' ' .. id
 end
 
+-- Is the binding among those of the realm that have not ended?
+local function counts(id)
+  local ends = redis.call('ZSCORE', realm, member(id))
+  return ends and tonumber(ends) >= now
+end
+
 local most = tonumber(ARGV[5])
-redis.call('ZREMRANGEBYSCORE', realm, '-inf', '(' .. ARGV[3])
 if most > 0 then
-  local more = 0
+  local more, fewer = 0, 0
   for _, set in ipairs(sets) do
-    if not redis.call('ZSCORE', realm, member(set.id)) then
-      more = more + 1
-    end
+    more = more + (counts(set.id) and 0 or 1)
   end
-  local fewer = 0
   for _, id in ipairs(deletes) do
-    if redis.call('ZSCORE', realm, member(id)) then
-      fewer = fewer + 1
-    end
+    fewer = fewer + (counts(id) and 1 or 0)
   end
-  if more > 0 and redis.call('ZCARD', realm) + more - fewer > most then
+  if more > 0 and redis.call('ZCOUNT', realm, ARGV[3], '+inf') + more - fewer > most then
     return 0
   end
 end
@@ -126,6 +126,8 @@ else
   end
 end
 
+-- Only now: a script that has written something is let go on where there is no memory left.
+redis.call('ZREMRANGEBYSCORE', realm, '-inf', '(' .. ARGV[3])
 if ARGV[4] == '0' then
   redis.call('DEL', KEYS[6])
 else

@@ -147,14 +147,6 @@ bool redis_aor_has_own(const struct redis_aor *a)
     return r != NULL;
 }
 
-bool redis_aor_has_foreign(const struct redis_aor *a)
-{
-    const struct binding_record *r = a->aor.first;
-    while (r && r->is_own)
-        r = r->next;
-    return r != NULL;
-}
-
 /* ---- What is still to be said -------------------------------------------------------------- */
 
 static bool is_same_target(const struct redis_removal *a, const struct redis_removal *b)

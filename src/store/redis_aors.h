@@ -73,7 +73,6 @@ void redis_aor_add_records(struct redis_aors *t, struct redis_aor *a, struct bin
 void redis_aor_drop_record(struct redis_aor *a, struct binding_record *r);
 struct binding_record *redis_aor_find_record(const struct redis_aor *a, uint64_t id);
 bool redis_aor_has_own(const struct redis_aor *a);
-bool redis_aor_has_foreign(const struct redis_aor *a);
 
 /* Notes a removal, once for each target. -ENOMEM or -ENOSPC when it cannot; then the binding stays
  * in Redis until it expires. */

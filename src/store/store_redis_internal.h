@@ -11,7 +11,7 @@
 #include <aorta/store_redis.h>
 #include <stdatomic.h>
 
-enum { REDIS_EPOCH_TEXT = 16, REDIS_REVISION_TEXT = 16 };
+enum { REDIS_EPOCH_TEXT = 16 };
 
 /* Counters of one worker; only it writes them. */
 struct redis_counts {

@@ -1,7 +1,7 @@
 /* aorta/auth.h - who may register: digest (RFC 7616, RFC 8760) against a users file, or against
  * what a customer's server says (SPEC: README, "HTTP callback"). Nonces are stateless (time,
- * serial, HMAC); what is remembered is only the highest nc of nonces in use, in a table of fixed
- * size that all workers share without a lock. */
+ * serial, AES-CMAC); what is remembered is only the highest nc of nonces in use, in a table of
+ * fixed size that all workers share without a lock. */
 #ifndef AORTA_AUTH_H
 #define AORTA_AUTH_H
 #include <aorta/config.h>

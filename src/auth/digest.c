@@ -48,9 +48,12 @@ uint8_t *digest_ha1_of(struct digest_ha1s *ha1s, enum digest_algorithm algorithm
 
 /* ---- One hash, whichever it is ------------------------------------------------------------- */
 
+/* The library is called for much at once, not for each of a digest's dozen short parts. */
 struct hash {
     enum digest_algorithm algorithm;
     int error; /* the first one; then nothing more happens */
+    size_t waiting;
+    unsigned char part[256]; /* `waiting` bytes of it are not hashed yet */
     union {
         mbedtls_md5_context md5;
         mbedtls_sha256_context sha256;
@@ -73,6 +76,7 @@ static int start_sha512_256(mbedtls_sha512_context *sha512)
 static void hash_start(struct hash *h, enum digest_algorithm algorithm)
 {
     h->algorithm = algorithm;
+    h->waiting = 0;
     switch (algorithm) {
     case DIGEST_MD5:
         mbedtls_md5_init(&h->md5);
@@ -89,27 +93,42 @@ static void hash_start(struct hash *h, enum digest_algorithm algorithm)
     }
 }
 
-static void hash_put(struct hash *h, struct str text)
+static void absorb(struct hash *h, const unsigned char *bytes, size_t n)
 {
-    const unsigned char *bytes = (const unsigned char *)text.ptr;
-    if (h->error != 0 || text.len == 0)
+    if (h->error != 0 || n == 0)
         return;
     switch (h->algorithm) {
     case DIGEST_MD5:
-        h->error = mbedtls_md5_update(&h->md5, bytes, text.len);
+        h->error = mbedtls_md5_update(&h->md5, bytes, n);
         return;
     case DIGEST_SHA_256:
-        h->error = mbedtls_sha256_update(&h->sha256, bytes, text.len);
+        h->error = mbedtls_sha256_update(&h->sha256, bytes, n);
         return;
     default:
-        h->error = mbedtls_sha512_update(&h->sha512, bytes, text.len);
+        h->error = mbedtls_sha512_update(&h->sha512, bytes, n);
         return;
     }
+}
+
+static void hash_put(struct hash *h, struct str text)
+{
+    if (text.len > sizeof h->part - h->waiting) {
+        absorb(h, h->part, h->waiting);
+        h->waiting = 0;
+    }
+    if (text.len > sizeof h->part) {
+        absorb(h, (const unsigned char *)text.ptr, text.len);
+        return;
+    }
+    if (text.len > 0)
+        memcpy(h->part + h->waiting, text.ptr, text.len);
+    h->waiting += text.len;
 }
 
 static int hash_end(struct hash *h, uint8_t out[DIGEST_MAX_BYTES])
 {
     uint8_t whole[SHA_512_BYTES];
+    absorb(h, h->part, h->waiting);
     switch (h->algorithm) {
     case DIGEST_MD5:
         h->error = h->error ? h->error : mbedtls_md5_finish(&h->md5, whole);
@@ -128,6 +147,7 @@ static int hash_end(struct hash *h, uint8_t out[DIGEST_MAX_BYTES])
         return -EIO;
     memcpy(out, whole, digest_size(h->algorithm));
     mbedtls_platform_zeroize(whole, sizeof whole);
+    mbedtls_platform_zeroize(h->part, h->waiting); /* an HA1, or a password */
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* nonce_internal.h - nonces that carry their own proof, and the memory of which nc were used.
- * A nonce is lower-case hex: tag, start of the program, time, serial, flow, HMAC-SHA256 over all
- * that. Nothing is kept for one that is only handed out; the first use takes a slot in a table of
- * fixed size, and a newer nonce may push it out again. Pure but for that table; any thread. */
+ * A nonce is lower-case hex: tag, start of the program, time, serial, flow, AES-CMAC over all that.
+ * Nothing is kept for one that is only handed out; the first use takes a slot in a table of fixed
+ * size, and a newer nonce may push it out again. Pure but for that table; any thread. */
 #ifndef AORTA_NONCE_INTERNAL_H
 #define AORTA_NONCE_INTERNAL_H
 #include <aorta/net_address.h>

@@ -4,6 +4,7 @@
  * takes none. */
 #ifndef AORTA_MBEDTLS_COMPAT_H
 #define AORTA_MBEDTLS_COMPAT_H
+#include <mbedtls/aes.h>
 #include <mbedtls/md5.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>

@@ -3,10 +3,12 @@
 
 enum { MAX_HEAD = 65536 };
 
-const char *const fault_names[FAULTS] = {
-    "none",    "malformed", "unexpected",      "call_id",   "cseq",    "branch", "from_tag",
-    "contact", "contact_expires", "challenge", "timeout", "refused", "tls",
-    "upgrade", "frame",     "closed",          "system"};
+const char *const fault_names[FAULTS] = {"none",      "malformed", "unexpected",
+                                         "call_id",   "cseq",      "branch",
+                                         "from_tag",  "contact",   "contact_expires",
+                                         "challenge", "timeout",   "refused",
+                                         "tls",       "upgrade",   "frame",
+                                         "closed",    "system"};
 
 /* ---- Lines --------------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 enum {
-    HISTOGRAM_STEPS = 128,  /* buckets for each doubling */
+    HISTOGRAM_STEPS = 128,    /* buckets for each doubling */
     HISTOGRAM_DOUBLINGS = 34, /* up to 2^40 ns, 18 minutes */
     HISTOGRAM_BUCKETS = HISTOGRAM_STEPS * HISTOGRAM_DOUBLINGS,
 };

@@ -12,32 +12,42 @@
 const char *const transport_names[TRANSPORTS] = {"udp", "tcp", "tls", "ws", "wss"};
 const char *const mode_names[MODES] = {"storm",     "refresh", "cached",
                                        "challenge", "idle",    "reconnect"};
-static const char *const default_targets[TRANSPORTS] = {
-    "127.0.0.1:5060", "127.0.0.1:5060", "127.0.0.1:5061", "127.0.0.1:8080", "127.0.0.1:8443"};
+static const char *const default_targets[TRANSPORTS] = {"127.0.0.1:5060", "127.0.0.1:5060",
+                                                        "127.0.0.1:5061", "127.0.0.1:8080",
+                                                        "127.0.0.1:8443"};
 
 static const char help[] =
-    "aorta-load: registers SIP clients by the thousand, checks every answer, and tells what it cost\n"
+    "aorta-load: registers SIP clients by the thousand, checks every answer, and tells what it "
+    "cost\n"
     "Usage: aorta-load [OPTION]...\n"
     "\n"
     "  --transport T     udp, tcp, tls, ws or wss (default udp)\n"
-    "  --mode M          storm      every registration is a new client: connect, REGISTER, 401, REGISTER\n"
+    "  --mode M          storm      every registration is a new client: connect, REGISTER, 401, "
+    "REGISTER\n"
     "                               with digest, 200, and the connection closes (default)\n"
-    "                    refresh    clients stay; each registers again as soon as its 200 came, with the\n"
+    "                    refresh    clients stay; each registers again as soon as its 200 came, "
+    "with the\n"
     "                               nonce that it has\n"
-    "                    cached     as refresh, without credentials until the server asks for them\n"
-    "                    challenge  as refresh, as JsSIP does it: without credentials first, every time\n"
+    "                    cached     as refresh, without credentials until the server asks for "
+    "them\n"
+    "                    challenge  as refresh, as JsSIP does it: without credentials first, every "
+    "time\n"
     "                    idle       clients register and are held: memory for each\n"
-    "                    reconnect  clients register; when the server goes away (or on SIGUSR1) all come\n"
+    "                    reconnect  clients register; when the server goes away (or on SIGUSR1) "
+    "all come\n"
     "                               back at once\n"
     "  --target HOST:PORT          default 127.0.0.1 and 5060, 5060, 5061, 8080 or 8443\n"
     "  --allow-remote              the target need not be this machine\n"
-    "  --clients N       clients (AORs) that stay, or registrations under way at once (storm); 100\n"
+    "  --clients N       clients (AORs) that stay, or registrations under way at once (storm); "
+    "100\n"
     "  --aors N          storm: AORs used in turn; 10000\n"
-    "  --rate R          open loop: R registrations a second in all, evenly; latency counts from the\n"
+    "  --rate R          open loop: R registrations a second in all, evenly; latency counts from "
+    "the\n"
     "                    moment each was due (storm, refresh, cached, challenge)\n"
     "  --processes P     share of the clients for each of P processes; 1\n"
     "  --sockets N       udp: sockets of each process; 8\n"
-    "  --width N         clients that connect at the same time in each process while the set-up lasts\n"
+    "  --width N         clients that connect at the same time in each process while the set-up "
+    "lasts\n"
     "                    (64, udp 256), and when they come back (reconnect: all)\n"
     "  --seconds S       measured time, 1 to 3600; 5     --warmup S  before it, not measured; 1\n"
     "  --count N         ends after N measured registrations\n"
@@ -58,7 +68,7 @@ static const char help[] =
     "\n"
     "Exit status: 0 registered without a failure, 1 not so, 2 unusable command line.\n";
 
-enum option {
+enum option_code {
     OPT_TRANSPORT = 256,
     OPT_MODE,
     OPT_TARGET,

@@ -55,32 +55,36 @@ static int compile(struct requests *r, struct template *t, bool is_authorized)
         rest = browser_rest;
     }
     char source[2 * TEMPLATE_MAX];
-    int len = snprintf(source, sizeof source, "%s%s%s%s%s%s%s", first,
-                       is_authorized ? authorization : "",
-                       is_authorized && r->has_qop ? with_qop : "",
-                       is_authorized && r->opaque_len > 0 ? with_opaque : "",
-                       is_authorized ? "\r\n" : "", rest, end);
+    int len =
+        snprintf(source, sizeof source, "%s%s%s%s%s%s%s", first, is_authorized ? authorization : "",
+                 is_authorized && r->has_qop ? with_qop : "",
+                 is_authorized && r->opaque_len > 0 ? with_opaque : "", is_authorized ? "\r\n" : "",
+                 rest, end);
     if (len < 0 || (size_t)len >= sizeof source)
         return -ENOSPC;
     char expires[16];
     snprintf(expires, sizeof expires, "%u", o->expires_s);
     const struct template_constant constants[] = {
-        {"domain",    str_from(o->domain)                                        },
-        {"prefix",    str_from(o->user_prefix)                                   },
-        {"via",       str_from(via_names[o->transport])                          },
-        {"lower",     str_from(transport_names[o->transport])                    },
-        {"host",      r->local_host                                              },
-        {"run",       str_from(r->run)                                           },
-        {"expires",   str_from(expires)                                          },
-        {"realm",     requests_realm(r)                                          },
+        {"domain",    str_from(o->domain)                                     },
+        {"prefix",    str_from(o->user_prefix)                                },
+        {"via",       str_from(via_names[o->transport])                       },
+        {"lower",     str_from(transport_names[o->transport])                 },
+        {"host",      r->local_host                                           },
+        {"run",       str_from(r->run)                                        },
+        {"expires",   str_from(expires)                                       },
+        {"realm",     requests_realm(r)                                       },
         {"algorithm", r->algorithm == DIGEST_MD5 ? STR("MD5") : STR("SHA-256")},
-        {NULL,        STR_NONE                                                   },
+        {NULL,        STR_NONE                                                },
     };
     const size_t widths[PARTS] = {
-        [PART_USER] = USER_DIGITS,       [PART_SLOT] = SLOT_DIGITS,
-        [PART_SERIAL] = SERIAL_DIGITS,   [PART_CSEQ] = CSEQ_DIGITS,
-        [PART_PORT] = PORT_DIGITS,       [PART_NC] = NC_DIGITS,
-        [PART_NONCE] = r->nonce_len,     [PART_OPAQUE] = r->opaque_len,
+        [PART_USER] = USER_DIGITS,
+        [PART_SLOT] = SLOT_DIGITS,
+        [PART_SERIAL] = SERIAL_DIGITS,
+        [PART_CSEQ] = CSEQ_DIGITS,
+        [PART_PORT] = PORT_DIGITS,
+        [PART_NC] = NC_DIGITS,
+        [PART_NONCE] = r->nonce_len,
+        [PART_OPAQUE] = r->opaque_len,
         [PART_RESPONSE] = 2 * digest_bytes(r->algorithm),
     };
     return template_compile(t, source, constants, widths);

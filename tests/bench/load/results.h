@@ -13,7 +13,7 @@ struct results {
     uint64_t retransmissions;
     uint64_t late; /* second answers to what was retransmitted */
     uint64_t fault[FAULTS];
-    uint64_t status[STATUSES]; /* refusals */
+    uint64_t status[STATUSES];  /* refusals */
     uint64_t first_ns, last_ns; /* reconnect: server seen again, last one registered */
     struct histogram latency;
     /* While it runs. */
@@ -26,7 +26,7 @@ struct results {
 enum phase { PHASE_WAIT, PHASE_SETUP, PHASE_READY, PHASE_RUN, PHASE_END };
 struct shared {
     _Atomic int phase;
-    _Atomic bool come_back; /* reconnect: close all and begin */
+    _Atomic bool come_back;                /* reconnect: close all and begin */
     uint64_t start_ns, measure_ns, end_ns; /* set before PHASE_RUN */
     struct results results[];
 };

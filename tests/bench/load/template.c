@@ -1,8 +1,8 @@
 #include "template.h"
 #include <errno.h>
 
-static const char *const part_names[PARTS] = {"user",   "slot", "serial",  "cseq", "port", "nonce",
-                                              "opaque", "nc",   "response"};
+static const char *const part_names[PARTS] = {"user",  "slot",   "serial", "cseq",    "port",
+                                              "nonce", "opaque", "nc",     "response"};
 static const char *const region_names[REGIONS] = {"branch", "from_tag", "call_id", "contact"};
 
 void write_digits(char *out, size_t width, uint64_t n)

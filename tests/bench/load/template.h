@@ -30,7 +30,8 @@ enum {
 /* Stretches that an answer must give back. */
 enum region { REGION_BRANCH, REGION_FROM_TAG, REGION_CALL_ID, REGION_CONTACT, REGIONS };
 
-struct template {
+struct template
+{
     char text[TEMPLATE_MAX];
     size_t len;
     struct {

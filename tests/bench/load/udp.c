@@ -1,11 +1,11 @@
 /* UDP: many clients share a few connected sockets; an answer's Call-ID tells whose it is. */
 #include "worker.h"
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 enum { BATCH = 64, DATAGRAM_MAX = 4096, SOCKET_BUFFER = 8 * 1024 * 1024 };

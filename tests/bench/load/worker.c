@@ -133,7 +133,7 @@ struct identity worker_identity(struct worker *w, uint32_t i, uint16_t port)
         .cseq = c->cseq,
         .nc = c->nc,
         .port = port,
-        .nonce = {c->nonce, c->nonce_len},
+        .nonce = {c->nonce,  c->nonce_len },
         .opaque = {c->opaque, c->opaque_len},
         .ha1 = c->ha1,
     };
@@ -256,13 +256,12 @@ static void succeed(struct worker *w, uint32_t i)
 {
     struct client *c = &w->client[i];
     leave(w, i);
-    bool was_asked = c->challenges > 0 &&
-                     (w->options->mode == MODE_REFRESH || w->options->mode == MODE_CACHED);
+    bool was_asked =
+        c->challenges > 0 && (w->options->mode == MODE_REFRESH || w->options->mode == MODE_CACHED);
     if (is_measured(w, c)) {
         w->results->registrations++;
         w->results->challenged += was_asked;
-        uint64_t until = now_ns();
-        histogram_add(&w->results->latency, until > c->began_ns ? until - c->began_ns : 0);
+        histogram_add(&w->results->latency, w->now > c->began_ns ? w->now - c->began_ns : 0);
     }
     c->state = CLIENT_IDLE;
     count_registered(w, c);
@@ -349,9 +348,8 @@ void worker_take_message(struct worker *w, struct str message, int32_t only_clie
     uint32_t slot = 0;
     if (fault == FAULT_NONE && only_client >= 0)
         slot = w->first_slot + (uint32_t)only_client;
-    else if (fault == FAULT_NONE &&
-             (!requests_find_slot(udp_requests(w, 0), a.call_id, &slot) || slot < w->first_slot ||
-              slot - w->first_slot >= w->clients))
+    else if (fault == FAULT_NONE && (!requests_find_slot(udp_requests(w, 0), a.call_id, &slot) ||
+                                     slot < w->first_slot || slot - w->first_slot >= w->clients))
         fault = FAULT_CALL_ID;
     if (fault == FAULT_NONE)
         take_answer(w, slot - w->first_slot, &a);
@@ -364,8 +362,8 @@ void worker_take_message(struct worker *w, struct str message, int32_t only_clie
 void worker_lost(struct worker *w, uint32_t i, enum fault fault)
 {
     struct client *c = &w->client[i];
-    bool is_away = w->options->mode == MODE_RECONNECT && w->shared->phase == PHASE_RUN &&
-                   !w->is_back;
+    bool is_away =
+        w->options->mode == MODE_RECONNECT && w->shared->phase == PHASE_RUN && !w->is_back;
     if (is_away && c->state == CLIENT_OPENS) { /* the probe: it tries again */
         leave(w, i);
         c->state = CLIENT_NEW;
@@ -610,7 +608,7 @@ static void loop(struct worker *w)
         struct timespec wait = time_to_wait(w);
         int n = epoll_pwait2(w->epoll_fd, events, EVENTS, &wait, NULL);
         w->now = now_ns();
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++, w->now = now_ns()) {
             if (w->stream)
                 stream_event(w, events[i].data.u32, events[i].events);
             else

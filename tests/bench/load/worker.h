@@ -36,8 +36,8 @@ struct client {
     int32_t wheel_slot;     /* or NOBODY */
     uint16_t resend_ms;
     uint8_t state;
-    uint8_t challenges;       /* in this registration */
-    bool is_authorized;       /* what it asked last had credentials */
+    uint8_t challenges;         /* in this registration */
+    bool is_authorized;         /* what it asked last had credentials */
     bool has_nonce, is_counted; /* counted: is one of the registered */
     uint8_t nonce_len, opaque_len;
     uint8_t ha1[DIGEST_MAX_BYTES];
@@ -61,7 +61,7 @@ struct worker {
     struct shared *shared;
     struct results *results;
     uint32_t number, clients, first_slot;
-    uint64_t share;      /* of --count; 0: no limit */
+    uint64_t share; /* of --count; 0: no limit */
     struct client *client;
     struct wheel wheel;
     char run[9];
@@ -101,7 +101,8 @@ int worker_run(const struct options *o, struct shared *shared, uint32_t number);
 void worker_take_message(struct worker *w, struct str message, int32_t only_client);
 /* The client's connection is ready for its REGISTER. */
 void worker_connected(struct worker *w, uint32_t i);
-/* Its connection is gone: fault, or FAULT_NONE when the server closed it while nothing was asked. */
+/* Its connection is gone: fault, or FAULT_NONE when the server closed it while nothing was asked.
+ */
 void worker_lost(struct worker *w, uint32_t i, enum fault fault);
 void worker_count_fault(struct worker *w, enum fault fault);
 struct identity worker_identity(struct worker *w, uint32_t i, uint16_t port);

@@ -62,7 +62,8 @@ long ws_check_upgrade(struct str data, const char key[WS_KEY_LEN])
     unsigned seen = 0;
     while (str_split(&rest, '\n', &line)) {
         size_t colon = str_find(line, ':');
-        struct str name = str_slice(line, 0, colon), value = str_trim(str_slice(line, colon + 1, line.len));
+        struct str name = str_slice(line, 0, colon),
+                   value = str_trim(str_slice(line, colon + 1, line.len));
         if (str_eq_nocase(name, STR("Sec-WebSocket-Extensions")))
             return -EPROTO; /* none was offered */
         for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -105,7 +106,9 @@ long ws_read_frame(struct str data, struct ws_frame *out)
         return -EPROTO;
     if (data.len - 2 - extra < length)
         return 0;
-    *out = (struct ws_frame){(enum ws_opcode)opcode, {data.ptr + 2 + extra, (size_t)length}};
+    *out = (struct ws_frame){
+        (enum ws_opcode)opcode, {data.ptr + 2 + extra, (size_t)length}
+    };
     return (long)(2 + extra + length);
 }
 

@@ -20,7 +20,7 @@ bool str_starts_nocase(struct str s, struct str prefix)
     if (prefix.len > s.len)
         return false;
     for (size_t i = 0; i < prefix.len; i++)
-        if (lower(s.ptr[i]) != lower(prefix.ptr[i]))
+        if (s.ptr[i] != prefix.ptr[i] && lower(s.ptr[i]) != lower(prefix.ptr[i]))
             return false;
     return true;
 }

@@ -257,8 +257,8 @@ static void succeed(struct worker *w, uint32_t i)
 {
     struct client *c = &w->client[i];
     leave(w, i);
-    bool was_asked =
-        c->challenges > 0 && (w->options->mode == MODE_REFRESH || w->options->mode == MODE_CACHED);
+    bool was_asked = c->challenges > 0 && w->options->mode != MODE_STORM &&
+                     w->shared->phase == PHASE_RUN && w->options->mode != MODE_RECONNECT;
     if (is_measured(w, c)) {
         w->results->registrations++;
         w->results->challenged += was_asked;

@@ -36,9 +36,8 @@ static void are_read_by_the_parser(void **state)
             assert_int_equal(requests_take_challenge(&r, &challenge), 0);
             struct str text =
                 is_authorized ? requests_authorized(&r, &id) : requests_plain(&r, &id);
-            static char memory[65536];
             struct arena arena;
-            arena_init(&arena, memory, sizeof memory);
+            assert_int_equal(arena_init(&arena, 4096, 65536), 0);
             static struct sip_request request;
             struct sip_fault fault;
             if (!sip_parse(text, &arena, &request, &fault))
@@ -55,6 +54,7 @@ static void are_read_by_the_parser(void **state)
             uint32_t slot = 0;
             assert_true(requests_find_slot(&r, request.call_id, &slot));
             assert_int_equal(slot, 2);
+            arena_fini(&arena);
         }
 }
 

@@ -5,11 +5,12 @@ import dgram from 'node:dgram';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { SANITIZED, within } from './lib/expect.mjs';
+import { SANITIZED, patient, timerPasses, within } from './lib/expect.mjs';
 import { AORTA, DOMAIN, temporaryFolder, withServer } from './lib/server.mjs';
 
 const LOAD = path.join(path.dirname(AORTA), 'tests/aorta-load');
 const CLIENTS = SANITIZED ? 4 : 20;
+const COUNT = SANITIZED ? 20 : 400; // registrations of a run
 const PASSWORD = 's3cret';
 const users = Object.fromEntries(
   Array.from({ length: 40 }, (_, i) => [`u${String(i).padStart(7, '0')}@${DOMAIN}`, { password: PASSWORD }])
@@ -41,7 +42,8 @@ const run = (t, args) => start(t, args).ended;
 function against(server, transport, mode) {
   return [
     '--transport', transport, '--mode', mode, '--target', `127.0.0.1:${server.port[transport]}`, '--domain', DOMAIN, '--password', PASSWORD,
-    '--clients', CLIENTS, '--aors', 40, '--seconds', 0.2, '--warmup', 0, '--server-pid', server.pid, '--json',
+    '--clients', CLIENTS, '--aors', 40, '--warmup', 0, '--server-pid', server.pid, '--json',
+    ...(mode === 'idle' ? ['--seconds', 0.2] : ['--seconds', 10, '--count', COUNT]),
   ];
 }
 
@@ -66,7 +68,8 @@ describe('every transport, without the refresh cache', () => {
         const result = await run(t, against(server, transport, mode));
         assertGood(result);
         const { registrations, challenged, server: cost, load } = result.report;
-        assert.equal(challenged, mode === 'challenge' ? registrations : 0);
+        assert.equal(registrations, COUNT);
+        assert.equal(challenged, mode === 'challenge' ? COUNT : 0);
         assert.ok(cost.cpu_us_per_registration > 0 && load.cpu_us_per_registration > 0);
         assert.ok(cost.pss_kb_before > 0 && cost.pss_kb_after > 0);
       });
@@ -78,14 +81,14 @@ describe('every transport, without the refresh cache', () => {
   });
 
   it('a rate is kept, over all processes', async (t) => {
-    const result = await run(t, [...against(server, 'udp', 'refresh'), '--rate', 200, '--processes', 2, '--seconds', 0.5]);
+    const result = await run(t, [...against(server, 'udp', 'refresh'), '--rate', 200, '--processes', 2, '--seconds', 0.5, '--count', 1000]);
     assertGood(result);
     assert.equal(result.report.registrations, 100);
     assert.equal(result.report.rate, 200);
   });
 
   it('a storm with a rate, until a count is reached', async (t) => {
-    const result = await run(t, [...against(server, 'ws', 'storm'), '--rate', 500, '--count', 30, '--seconds', 5]);
+    const result = await run(t, [...against(server, 'ws', 'storm'), '--rate', 500, '--count', 30]);
     assertGood(result);
     assert.equal(result.report.registrations, 30);
   });
@@ -94,7 +97,7 @@ describe('every transport, without the refresh cache', () => {
     it(`wss storm, ${what}`, async (t) => assertGood(await run(t, [...against(server, 'wss', 'storm'), ...args])));
 
   it('a wrong password is a failure', async (t) => {
-    const { code, report } = await run(t, [...against(server, 'udp', 'storm'), '--password', 'guess']);
+    const { code, report } = await run(t, [...against(server, 'udp', 'storm'), '--password', 'guess', '--seconds', 0.3]);
     assert.equal(code, 1);
     assert.equal(report.registrations, 0);
     assert.ok(report.failures.status_403 > 0, JSON.stringify(report));
@@ -136,8 +139,9 @@ describe('every transport, with the refresh cache', () => {
   });
 
   it('SIGINT ends it with what it has', async (t) => {
-    const load = start(t, [...against(server, 'udp', 'cached'), '--seconds', 60, '--processes', 2]);
-    setTimeout(() => load.child.kill('SIGINT'), 500);
+    const load = start(t, [...against(server, 'udp', 'cached'), '--seconds', 60, '--count', 1e9, '--processes', 2]);
+    await timerPasses(patient(500));
+    load.child.kill('SIGINT');
     assertGood(await load.ended);
   });
 });

@@ -38,7 +38,7 @@ enum sip_header sip_header_lookup(struct str name)
         return SIP_HEADER_OTHER;
     for (size_t i = first_of_length[name.len];
          i < sizeof known / sizeof *known && known[i].name.len == name.len; i++)
-        if (str_eq_nocase(name, known[i].name))
+        if (str_eq(name, known[i].name) || str_eq_nocase(name, known[i].name))
             return known[i].header;
     return SIP_HEADER_OTHER;
 }

@@ -151,6 +151,4 @@ const char *sip_contact_read(struct str value, struct sip_contact *out);
 /* What libosip2 reads; the rest of the folder does not know of it. 0, -EINVAL or -ENOMEM.
  * `sent` is a Via value up to its first ';': fills transport, host, port and address. */
 int sip_osip_read_via(struct str sent, struct arena *arena, struct sip_via *out);
-int sip_osip_read_cseq(struct str value, struct arena *arena, struct str *number,
-                       struct str *method);
 #endif

@@ -198,6 +198,13 @@ static size_t contact_end(struct str list, size_t from)
 
 static struct str uri_of(struct str contact, struct str *params)
 {
+    struct str trimmed = trim(contact);
+    if (trimmed.len > 0 && trimmed.ptr[0] == '"') { /* a display name may hold brackets */
+        size_t quote = 1;
+        while (quote < trimmed.len && trimmed.ptr[quote] != '"')
+            quote += trimmed.ptr[quote] == '\\' ? 2 : 1;
+        contact = str_slice(trimmed, quote + 1, trimmed.len);
+    }
     size_t from = str_find(contact, '<'), to = str_find(contact, '>');
     if (from >= to || to == contact.len)
         return STR_NONE;

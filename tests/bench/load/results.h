@@ -9,7 +9,7 @@ enum { STATUSES = 700 };
 
 struct results {
     uint64_t registrations; /* measured */
-    uint64_t challenged;    /* measured ones that were asked for credentials against expectation */
+    uint64_t challenged;    /* measured refreshes that were asked for credentials */
     uint64_t retransmissions;
     uint64_t late; /* second answers to what was retransmitted */
     uint64_t fault[FAULTS];

@@ -19,6 +19,7 @@ enum {
     WIDTH_STREAM = 64,
     PROBE_MS = 10,
     GATHER_MS = 10000, /* reconnect: the last ones to lose their connection */
+    NAP_NS = 50000,    /* open loop: shorter sleeps would cost more than they tell */
     WAKE_MS = 10,      /* to look at what the first process says */
 };
 
@@ -256,8 +257,8 @@ static void succeed(struct worker *w, uint32_t i)
 {
     struct client *c = &w->client[i];
     leave(w, i);
-    bool was_asked =
-        c->challenges > 0 && (w->options->mode == MODE_REFRESH || w->options->mode == MODE_CACHED);
+    bool was_asked = c->challenges > 0 && w->options->mode != MODE_STORM &&
+                     w->shared->phase == PHASE_RUN && w->options->mode != MODE_RECONNECT;
     if (is_measured(w, c)) {
         w->results->registrations++;
         w->results->challenged += was_asked;
@@ -589,7 +590,8 @@ static struct timespec time_to_wait(const struct worker *w)
         if (end > w->now && end < until)
             until = end;
         if (w->is_back && is_open_loop(w) && w->idle_count > 0 && w->next_due_ns < (double)until)
-            until = w->next_due_ns > (double)w->now ? (uint64_t)w->next_due_ns : w->now;
+            until = w->next_due_ns > (double)w->now + NAP_NS ? (uint64_t)w->next_due_ns
+                                                             : w->now + NAP_NS;
     } else {
         until = w->now + NS_PER_MS; /* the next phase is near */
     }

@@ -172,5 +172,5 @@ export const startLoad = (server, args) => new Program(LOAD, [...args, '--server
 
 export const versions = () => ({
   aorta: execFileSync(AORTA, ['--version'], { encoding: 'utf8' }).trim(),
-  kamailio: fs.existsSync(KAMAILIO) ? /version: (.*)/.exec(execFileSync(KAMAILIO, ['-v'], { encoding: 'utf8' }))[1] : null,
+  kamailio: fs.existsSync(KAMAILIO) ? /version: kamailio (\S+)/.exec(execFileSync(KAMAILIO, ['-v'], { encoding: 'utf8' }))[1] : null,
 });

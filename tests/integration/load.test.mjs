@@ -10,7 +10,7 @@ import { AORTA, DOMAIN, temporaryFolder, withServer } from './lib/server.mjs';
 
 const LOAD = path.join(path.dirname(AORTA), 'tests/aorta-load');
 const CLIENTS = SANITIZED ? 4 : 20;
-const COUNT = SANITIZED ? 20 : 400; // registrations of a run
+const COUNT = SANITIZED ? 20 : 200; // registrations of a run
 const PASSWORD = 's3cret';
 const users = Object.fromEntries(
   Array.from({ length: 40 }, (_, i) => [`u${String(i).padStart(7, '0')}@${DOMAIN}`, { password: PASSWORD }])

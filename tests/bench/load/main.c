@@ -11,7 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SETUP_S = 60, SPARE_S = 10, AWAY_S = 120, POLL_US = 1000, START_MS = 5 };
+/* The set-up may take SETUP_S, and a second more for each SETUP_PER_S clients. */
+enum {
+    SETUP_S = 60,
+    SETUP_PER_S = 10000,
+    SPARE_S = 10,
+    AWAY_S = 120,
+    POLL_US = 1000,
+    START_MS = 5
+};
 
 static volatile sig_atomic_t is_interrupted, is_signalled;
 
@@ -177,7 +185,8 @@ static bool set_up(struct run *r)
     if (r->options->mode == MODE_STORM)
         return true;
     atomic_store(&r->shared->phase, PHASE_SETUP);
-    return wait_for(r, are_registered, now_ns() + SETUP_S * NS_PER_S);
+    uint64_t limit_s = SETUP_S + r->options->clients / SETUP_PER_S;
+    return wait_for(r, are_registered, now_ns() + limit_s * NS_PER_S);
 }
 
 /* Clients that are held: what they cost to register, and in memory. */

@@ -121,7 +121,7 @@ void report_print_text(FILE *f, const struct options *o, const struct report *r)
                 "%.0f a second\n",
                 each_us, per(r->server_user_us, s->registrations),
                 per(r->server_system_us, s->registrations), each_us > 0 ? 1e6 / each_us : 0);
-    if (r->has_pss)
+    if (r->has_pss && o->mode == MODE_IDLE)
         fprintf(f, "server: %.1f MB before, %.1f MB after: %.0f bytes a client\n",
                 (double)r->pss_kb_before / 1024, (double)r->pss_kb_after / 1024,
                 pss_per_client(o, r));

@@ -195,7 +195,9 @@ static void ask_first(struct worker *w, uint32_t i)
 static void begin(struct worker *w, uint32_t i, uint64_t began_ns)
 {
     struct client *c = &w->client[i];
-    c->began_ns = began_ns;
+    /* Who comes back has waited since the server did, however often it had to try. */
+    bool returns = w->results->first_ns != 0;
+    c->began_ns = returns ? w->results->first_ns : began_ns;
     c->challenges = 0;
     if (w->options->mode == MODE_STORM)
         become_new(w, c);

@@ -1,7 +1,6 @@
 // What is measured: one row a case. `load` is what aorta-load is told for each server; `reach` the figure
 // that aorta stands by, in the case's unit; `kamailio` what differs for it, null where it has no such thing.
 import { execFile } from 'node:child_process';
-import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { until } from '../integration/lib/expect.mjs';
@@ -47,8 +46,7 @@ const memory = (name, row) =>
 const restart = (name, row) =>
   withServer(name, row, {}, async (first, start) => {
     const load = await start(Promise.resolve(startLoad(first, loadOf(name, row, first, { mode: 'reconnect', clients: row.clients[name], seconds: 60 }))));
-    await until('all clients are registered', async () => (await connectionsOf(first.pid)) >= row.clients[name] || load.hasEnded, 60000);
-    await new Promise((resolve) => setTimeout(resolve, 3000)); // their last answers
+    await until('all clients are registered', () => load.isRunning() && /waiting for the server to go away/.test(load.said), 120000);
     first.child.kill('SIGKILL');
     await first.ended;
     await start(startAorta({ kind: row.transport, users: USERS, config: row.config, port: first.port }));
@@ -57,8 +55,6 @@ const restart = (name, row) =>
     if (!line) throw new Error(load.said);
     return JSON.parse(line[0]);
   });
-
-const connectionsOf = async (pid) => (await fs.promises.readdir(`/proc/${pid}/fd`)).length - 60;
 
 /** The predecessor's own case: sipp, its callback, its Redis. `rate` registrations a second. */
 async function sipp(_name, row, { seconds }) {

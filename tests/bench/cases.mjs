@@ -102,7 +102,8 @@ export const CASES = {
   'latency-wss': { title: 'WSS refresh at half of the maximum', run: latency, ...p99, reach: 2, transport: 'wss', load: REFRESH, kamailio: {} },
   'latency-udp-callback': { title: 'UDP refresh with callback and Redis at half of the maximum', run: latency, ...p99, reach: 5, transport: 'udp', asks: true, load: REFRESH, config: noCache, kamailio: {} },
   'restart-wss': {
-    title: '10,000 WSS clients come back after a restart', run: restart, ...rate, transport: 'wss', load: { processes: 2 }, clients: { aorta: 10000 }, kamailio: null, once: true,
+    title: '10,000 WSS clients come back after a restart', run: restart, ...rate, transport: 'wss', load: { processes: 2, 'timeout-ms': 60000 }, clients: { aorta: 10000 }, kamailio: null, once: true,
+    note: 'clients wait for up to a minute; all of them connect in the same instant',
   },
   'predecessor-sipp': { title: 'sipp UDP (401, 200), callback, Redis', run: sipp, ...rate, reach: 14000, rate: 14000, kamailio: null },
 };

@@ -6,19 +6,32 @@
 enum { V4_PARTS = 4 };
 
 /* What inet_pton() takes, read without a terminated copy: each message has several of these. */
+static bool read_v4(struct str ip, uint8_t part[V4_PARTS])
+{
+    size_t at = 0;
+    for (size_t i = 0; i < V4_PARTS; i++) {
+        unsigned value = 0, digits = 0, digit;
+        if (i > 0 && (at == ip.len || ip.ptr[at++] != '.'))
+            return false;
+        for (; at < ip.len && (digit = (unsigned char)ip.ptr[at] - '0') <= 9; at++, digits++) {
+            if (digits > 0 && value == 0)
+                return false; /* "01" is octal to some */
+            value = value * 10 + digit;
+            if (value > UINT8_MAX)
+                return false;
+        }
+        if (digits == 0)
+            return false;
+        part[i] = (uint8_t)value;
+    }
+    return at == ip.len;
+}
+
 static int parse_v4(struct net_address *a, struct str ip, uint16_t port)
 {
     uint8_t part[V4_PARTS];
-    for (size_t i = 0; i < V4_PARTS; i++) {
-        struct str digits = str_slice(ip, 0, str_find(ip, '.'));
-        bool is_last = i == V4_PARTS - 1;
-        uint64_t value;
-        if ((digits.len == ip.len) != is_last || str_to_u64(digits, UINT8_MAX, &value) != 0 ||
-            (digits.len > 1 && digits.ptr[0] == '0'))
-            return -EINVAL;
-        part[i] = (uint8_t)value;
-        ip = str_slice(ip, digits.len + 1, ip.len);
-    }
+    if (!read_v4(ip, part))
+        return -EINVAL;
     *a = (struct net_address){
         .v4 = {.sin_family = AF_INET, .sin_port = htons(port)}
     };
@@ -45,9 +58,9 @@ int net_address_parse(struct net_address *a, struct str ip, uint16_t port)
     char text[INET6_ADDRSTRLEN];
     if (ip.len == 0 || ip.len >= sizeof text)
         return -EINVAL;
-    if (!has_brackets && str_find(ip, ':') == ip.len)
-        return parse_v4(a, ip, port);
-    if (str_find(ip, '\0') < ip.len)
+    if (!has_brackets && parse_v4(a, ip, port) == 0)
+        return 0;
+    if ((!has_brackets && str_find(ip, ':') == ip.len) || str_find(ip, '\0') < ip.len)
         return -EINVAL;
     memcpy(text, ip.ptr, ip.len);
     text[ip.len] = '\0';

@@ -130,7 +130,7 @@ static const struct entry *entry_at(const struct reply_cache *cache, place p)
 uint64_t reply_cache_key(const struct net_address *source, struct str datagram)
 {
     uint64_t address = net_address_hash_ip(source) + net_address_port(source);
-    return str_hash(datagram) ^ address * 0x9e3779b97f4a7c15u; /* spread: 2^64 / golden ratio */
+    return str_quick_hash(datagram) ^ address * 0x9e3779b97f4a7c15u; /* 2^64 / golden ratio */
 }
 
 enum reply_cache_state reply_cache_find(struct reply_cache *cache, uint64_t key, uint64_t now_ms,

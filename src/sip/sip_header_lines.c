@@ -117,14 +117,11 @@ static void add_line(struct sip_lines *lines, struct str text)
         note_fault(lines, "Too many header lines");
         return;
     }
-    size_t colon = str_find(text, ':');
-    if (colon == text.len) {
-        note_fault(lines, "Header line without colon");
-        return;
-    }
-    struct str name = trim_right((struct str){text.ptr, colon}); /* HCOLON: "Via : " */
-    if (!sip_is_all(name, SIP_TOKEN)) {
-        note_fault(lines, "Bad header name");
+    struct str name = str_slice(text, 0, sip_span(text, 0, SIP_TOKEN));
+    size_t colon = sip_skip_blanks(text, name.len); /* HCOLON: "Via : " */
+    if (name.len == 0 || colon == text.len || text.ptr[colon] != ':') {
+        bool has_colon = str_find(text, ':') < text.len;
+        note_fault(lines, has_colon ? "Bad header name" : "Header line without colon");
         return;
     }
     struct sip_line *line = &lines->line[lines->count++];

@@ -142,6 +142,36 @@ static void reads_numbers(void **state)
     }
 }
 
+/* Whatever differs in a bit or in length hashes apart, and all buckets get their share. */
+static void hashes_quickly(void **state)
+{
+    (void)state;
+    enum { LONGEST = 100, BUCKETS = 64, TEXTS = BUCKETS * 1000 };
+    char text[LONGEST] = {0};
+    for (size_t len = 0; len <= LONGEST; len++) {
+        uint64_t hash = str_quick_hash((struct str){text, len});
+        assert_true(str_quick_hash((struct str){text, len}) == hash);
+        if (len > 0 && str_quick_hash((struct str){text, len - 1}) == hash)
+            fail_msg("%zu zeros, and one less", len);
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            text[bit / 8] = (char)(1u << bit % 8);
+            if (str_quick_hash((struct str){text, len}) == hash)
+                fail_msg("bit %zu of %zu bytes", bit, len);
+            text[bit / 8] = 0;
+        }
+    }
+    static unsigned low[BUCKETS], high[BUCKETS];
+    for (uint32_t i = 0; i < TEXTS; i++) {
+        memcpy(text + 40, &i, sizeof i);
+        uint64_t hash = str_quick_hash((struct str){text, LONGEST});
+        low[hash % BUCKETS]++;
+        high[hash >> 58]++;
+    }
+    for (size_t i = 0; i < BUCKETS; i++) /* 1000 and some: six standard deviations are 190 */
+        if (low[i] < 810 || low[i] > 1190 || high[i] < 810 || high[i] > 1190)
+            fail_msg("bucket %zu: %u and %u of 1000", i, low[i], high[i]);
+}
+
 static void hashes(void **state)
 {
     (void)state;
@@ -206,13 +236,10 @@ static void names_transports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),
-        cmocka_unit_test(finds_and_slices),
-        cmocka_unit_test(trims),
-        cmocka_unit_test(splits),
-        cmocka_unit_test(reads_numbers),
-        cmocka_unit_test(hashes),
-        cmocka_unit_test(names_transports),
+        cmocka_unit_test(compares),       cmocka_unit_test(finds_and_slices),
+        cmocka_unit_test(trims),          cmocka_unit_test(splits),
+        cmocka_unit_test(reads_numbers),  cmocka_unit_test(hashes),
+        cmocka_unit_test(hashes_quickly), cmocka_unit_test(names_transports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <aorta/transport_kind.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <string.h>
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -196,6 +197,39 @@ static void hashes(void **state)
     assert_true(str_hash(STR("a")) != str_hash(STR("a\0")));
 }
 
+/* At each place among ASCII, since ASCII is skipped in larger steps. */
+static void checks_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_utf8;
+        const char *why;
+    } row[] = {
+        {"",                 true,  "nothing but ASCII"                   },
+        {"\xc3\xa4",         true,  "two bytes"                           },
+        {"\xe2\x82\xac",     true,  "three"                               },
+        {"\xf0\x9f\x98\x80", true,  "four"                                },
+        {"\x80",             false, "no first byte"                       },
+        {"\xc3",             false, "cut short, or ASCII where it goes on"},
+        {"\xc0\xaf",         false, "not the shortest form"               },
+        {"\xed\xa0\x80",     false, "half of a surrogate pair"            },
+        {"\xf4\x90\x80\x80", false, "beyond Unicode"                      },
+        {"\xff",             false, "never"                               },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        size_t len = strlen(row[i].text);
+        for (size_t before = 0; before < 20; before++)
+            for (size_t after = 0; after < 20; after++) {
+                char text[64];
+                memset(text, 'a', sizeof text);
+                memcpy(text + before, row[i].text, len);
+                if (str_is_utf8((struct str){text, before + len + after}) != row[i].is_utf8)
+                    fail_msg("%s, %zu before, %zu after", row[i].why, before, after);
+            }
+    }
+}
+
 static void names_transports(void **state)
 {
     (void)state;
@@ -236,10 +270,15 @@ static void names_transports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),       cmocka_unit_test(finds_and_slices),
-        cmocka_unit_test(trims),          cmocka_unit_test(splits),
-        cmocka_unit_test(reads_numbers),  cmocka_unit_test(hashes),
-        cmocka_unit_test(hashes_quickly), cmocka_unit_test(names_transports),
+        cmocka_unit_test(compares),
+        cmocka_unit_test(finds_and_slices),
+        cmocka_unit_test(trims),
+        cmocka_unit_test(splits),
+        cmocka_unit_test(reads_numbers),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(hashes_quickly),
+        cmocka_unit_test(checks_utf8),
+        cmocka_unit_test(names_transports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

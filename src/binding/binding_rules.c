@@ -271,7 +271,12 @@ static enum binding_verdict make_plan(struct plan *p)
 static bool may_be_refresh(const struct plan *p)
 {
     const struct sip_request *sip = p->request->sip;
-    return !sip->contact_is_wildcard && sip->contact_count > 0 && sip->contact_count <= p->count;
+    if (sip->contact_is_wildcard || sip->contact_count == 0 || sip->contact_count > p->count)
+        return false;
+    for (size_t k = 0; k < p->count; k++)
+        if (str_eq(p->current[k].call_id, sip->call_id))
+            return true;
+    return false;
 }
 
 static bool needs_no_proof(const struct binding_request *request)

@@ -474,6 +474,50 @@ static void reads_several_values(void **state)
     release(p);
 }
 
+/* A plain sent-by is read by ourselves, one with blanks in it by the library: to the same end. */
+static void reads_via_alike(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *by;
+        const char *host;
+        uint16_t port;
+        bool is_ip;
+    } row[] = {
+        {"h",               "h",            0,     false},
+        {"h:5060",          "h",            5060,  false},
+        {"h:0005060",       "h",            5060,  false},
+        {"a_b.example:1",   "a_b.example",  1,     false},
+        {"-.x-",            "-.x-",         0,     false},
+        {"192.0.2.1",       "192.0.2.1",    0,     true },
+        {"192.0.2.1:65535", "192.0.2.1",    65535, true },
+        {"192.0.2.01",      "192.0.2.01",   0,     false},
+        {"192.0.2.256",     "192.0.2.256",  0,     false},
+        {"1234.invalid",    "1234.invalid", 0,     false},
+        {"h:0",             NULL,           0,     false},
+        {"h:65536",         NULL,           0,     false},
+        {"h:",              NULL,           0,     false},
+        {"h:5a",            NULL,           0,     false},
+        {"h%41",            NULL,           0,     false},
+        {":5060",           NULL,           0,     false},
+    };
+    static const char *const spelling[] = {"SIP/2.0/UDP ", "SIP / 2.0/\tUDP \t "};
+    for (size_t i = 0; i < COUNT(row); i++)
+        for (size_t k = 0; k < COUNT(spelling); k++) {
+            char line[100];
+            snprintf(line, sizeof line, "Via: %s%s;branch=z9\r\n", spelling[k], row[i].by);
+            struct parsed *p = parse("Via", line);
+            const struct sip_via *via = &p->request.via[0];
+            bool is_right =
+                !row[i].host ? !p->ok && p->fault.status == 0
+                             : p->ok && is(via->transport, "UDP") && is(via->host, row[i].host) &&
+                                   via->port == row[i].port && via->host_is_ip == row[i].is_ip;
+            if (!is_right)
+                fail_msg("%s%s", spelling[k], row[i].by);
+            release(p);
+        }
+}
+
 static void caps_numbers(void **state)
 {
     (void)state;
@@ -611,8 +655,9 @@ int main(void)
         cmocka_unit_test(reads_files),          cmocka_unit_test(has_row_for_every_file),
         cmocka_unit_test(names_faults),         cmocka_unit_test(reads_contacts),
         cmocka_unit_test(reads_several_values), cmocka_unit_test(caps_numbers),
-        cmocka_unit_test(reads_on_after_fault), cmocka_unit_test(reads_body),
-        cmocka_unit_test(survives_small_arena), cmocka_unit_test(survives_damage),
+        cmocka_unit_test(reads_via_alike),      cmocka_unit_test(reads_on_after_fault),
+        cmocka_unit_test(reads_body),           cmocka_unit_test(survives_small_arena),
+        cmocka_unit_test(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,12 +35,25 @@ const refresh = (options) => async (registrant) => {
   };
 };
 
+/** As storm, but each with a connection and a TLS handshake of its own. */
+async function connecting({ kind, port }) {
+  let round = 0;
+  return async (count) => {
+    for (let i = 0; i < count; i++) {
+      const client = await Registrant.open(kind, port);
+      await client.register(client.dialog(i % USERS, round++));
+      client.close();
+    }
+  };
+}
+
 const CASES = {
   'udp-refresh': { kind: 'udp', load: refresh() },
   'udp-storm': { kind: 'udp', load: storm },
   'ws-refresh': { kind: 'ws', load: refresh() },
   'wss-refresh': { kind: 'wss', load: refresh() },
   'wss-cached': { kind: 'wss', load: refresh({ isProven: false }) },
+  'wss-storm': { kind: 'wss', load: connecting, count: 100 },
   'udp-refresh-callback-redis': { kind: 'udp', load: refresh(), asks: true },
 };
 
@@ -102,20 +115,20 @@ async function measure(name, keep) {
   const started = [];
   try {
     const server = await startServer(CASES[name], folder, started);
-    const { kind, load } = CASES[name];
+    const { kind, load, count: registrations = COUNT } = CASES[name];
     const registrant = await Registrant.open(kind, server.port[kind]);
     started.push({ stop: () => registrant.close() });
     const run = await load(registrant);
-    await run(WARM);
+    await run(Math.min(WARM, registrations));
     count(server, true);
-    await run(COUNT);
+    await run(registrations);
     count(server, false);
     await server.stop({ ms: 60000 });
     if (keep) {
       fs.mkdirSync(keep, { recursive: true });
       fs.copyFileSync(`${folder}/profile`, `${keep}/${name}.callgrind`);
     }
-    return Math.round(totalOf(`${folder}/profile`) / COUNT);
+    return Math.round(totalOf(`${folder}/profile`) / registrations);
   } finally {
     for (const each of started.reverse()) await each.stop();
     for (const each of started) if (each.server) fs.rmSync(each.server.folder, { recursive: true, force: true });

@@ -44,6 +44,7 @@ export class Registrant {
     registrant.isWeb = kind !== 'udp';
     registrant.client = registrant.isWeb ? await LightWsClient.open(port, { kind }) : await UdpClient.open(port);
     registrant.kind = kind;
+    registrant.port = port;
     registrant.sent = 0;
     return registrant;
   }

@@ -153,7 +153,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
         w->polled = 0; /* libuv has stopped it */
     if (w->easy) {
         const struct http_wire_events *to = &w->wire->events;
-        to->ready(to->arg, w->easy, status < 0 ? w->wanted : events);
+        int happened = status < 0 ? w->wanted : events;
+        watch(w, w->wanted); /* what came before an error may be read only in part now */
+        to->ready(to->arg, w->easy, happened);
     } else if (w->wanted != 0) {
         run(w->wire, w->fd, events_to_curl(w, status, events));
     } else {

@@ -22,10 +22,27 @@ void buf_fini(struct buf *b);
 /* Length 0 and no error; keeps the memory. */
 void buf_clear(struct buf *b);
 
-void buf_put(struct buf *b, const void *bytes, size_t n);
-void buf_put_str(struct buf *b, struct str s);
-void buf_put_text(struct buf *b, const char *zero_terminated);
-void buf_put_char(struct buf *b, char c);
+/* For buf_put(): grows, or sets the error. True when there is room for `n` more bytes. */
+bool buf_reserve(struct buf *b, size_t n);
+static inline void buf_put(struct buf *b, const void *bytes, size_t n)
+{
+    if (n == 0 || ((b->error != 0 || n > b->cap - b->len) && !buf_reserve(b, n)))
+        return;
+    memcpy(b->data + b->len, bytes, n);
+    b->len += n;
+}
+static inline void buf_put_str(struct buf *b, struct str s)
+{
+    buf_put(b, s.ptr, s.len);
+}
+static inline void buf_put_text(struct buf *b, const char *zero_terminated)
+{
+    buf_put_str(b, str_from(zero_terminated)); /* counted by the compiler, mostly */
+}
+static inline void buf_put_char(struct buf *b, char c)
+{
+    buf_put(b, &c, 1);
+}
 void buf_put_u64(struct buf *b, uint64_t n);
 void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n); /* lower case */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -159,6 +159,8 @@ static struct auth_result check_uri(struct attempt *a)
 {
     const struct auth_request *request = a->request;
     struct sip_uri uri;
+    if (str_eq(a->sent.uri, request->sip->request_uri.text))
+        return pass(); /* as RFC 7616 3.4 wants it, and parsed before */
     if (sip_uri_parse(a->sent.uri, &uri) != SIP_URI_OK)
         return auth_outcome(AUTH_REFUSED, "digest uri is no SIP URI");
     if (!is_host(&uri, request->sip->request_uri.host) && !is_host(&uri, request->realm) &&

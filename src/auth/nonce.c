@@ -214,10 +214,10 @@ int nonces_make(struct nonces *nonces, unsigned worker, uint64_t flow, uint64_t 
 /* Ours are in lower case only, so that a nonce has one spelling. */
 static bool read_nonce(struct str text, uint8_t nonce[NONCE_BYTES])
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] >= 'A' && text.ptr[i] <= 'F')
-            return false;
-    return hex_read(text, nonce, NONCE_BYTES) && nonce[AT_TAG] == TAG;
+    unsigned char is_upper = 0;
+    for (size_t i = 0; i < NONCE_TEXT; i++)
+        is_upper |= (unsigned char)((text.ptr[i] >= 'A') & (text.ptr[i] <= 'F'));
+    return !is_upper && hex_read(text, nonce, NONCE_BYTES) && nonce[AT_TAG] == TAG;
 }
 
 static bool has_right_mac(const struct nonces *nonces, const uint8_t *nonce)

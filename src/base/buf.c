@@ -38,8 +38,7 @@ static size_t grown_cap(const struct buf *b, size_t needed)
     return cap < b->max ? cap : b->max;
 }
 
-/* Makes room for `n` more bytes, or sets the error. */
-static bool reserve(struct buf *b, size_t n)
+bool buf_reserve(struct buf *b, size_t n)
 {
     if (b->error != 0)
         return false;
@@ -61,29 +60,6 @@ static bool reserve(struct buf *b, size_t n)
     return true;
 }
 
-void buf_put(struct buf *b, const void *bytes, size_t n)
-{
-    if (n == 0 || !reserve(b, n))
-        return;
-    memcpy(b->data + b->len, bytes, n);
-    b->len += n;
-}
-
-void buf_put_str(struct buf *b, struct str s)
-{
-    buf_put(b, s.ptr, s.len);
-}
-
-void buf_put_text(struct buf *b, const char *zero_terminated)
-{
-    buf_put_str(b, str_from(zero_terminated));
-}
-
-void buf_put_char(struct buf *b, char c)
-{
-    buf_put(b, &c, 1);
-}
-
 void buf_put_u64(struct buf *b, uint64_t n)
 {
     char digits[20];
@@ -98,7 +74,7 @@ static const char hex_digit[] = "0123456789abcdef";
 
 void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n)
 {
-    if (!reserve(b, n < SIZE_MAX / 2 ? n * 2 : SIZE_MAX))
+    if (!buf_reserve(b, n < SIZE_MAX / 2 ? n * 2 : SIZE_MAX))
         return;
     for (size_t i = 0; i < n; i++) {
         b->data[b->len++] = hex_digit[bytes[i] >> 4];
@@ -110,7 +86,7 @@ void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n)
 static void __attribute__((format(printf, 3, 0)))
 print_long(struct buf *b, size_t n, const char *format, va_list args)
 {
-    if (!reserve(b, n))
+    if (!buf_reserve(b, n))
         return;
     char *text = malloc(n + 1);
     if (!text) {

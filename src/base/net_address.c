@@ -3,14 +3,39 @@
 #include <errno.h>
 #include <stdio.h>
 
-static int parse_v4(struct net_address *a, const char *ip, uint16_t port)
+enum { V4_PARTS = 4 };
+
+/* What inet_pton() takes, read without a terminated copy: each message has several of these. */
+static bool read_v4(struct str ip, uint8_t part[V4_PARTS])
 {
-    struct net_address parsed = {
+    size_t at = 0;
+    for (size_t i = 0; i < V4_PARTS; i++) {
+        unsigned value = 0, digits = 0, digit;
+        if (i > 0 && (at == ip.len || ip.ptr[at++] != '.'))
+            return false;
+        for (; at < ip.len && (digit = (unsigned char)ip.ptr[at] - '0') <= 9; at++, digits++) {
+            if (digits > 0 && value == 0)
+                return false; /* "01" is octal to some */
+            value = value * 10 + digit;
+            if (value > UINT8_MAX)
+                return false;
+        }
+        if (digits == 0)
+            return false;
+        part[i] = (uint8_t)value;
+    }
+    return at == ip.len;
+}
+
+static int parse_v4(struct net_address *a, struct str ip, uint16_t port)
+{
+    uint8_t part[V4_PARTS];
+    if (!read_v4(ip, part))
+        return -EINVAL;
+    *a = (struct net_address){
         .v4 = {.sin_family = AF_INET, .sin_port = htons(port)}
     };
-    if (inet_pton(AF_INET, ip, &parsed.v4.sin_addr) != 1)
-        return -EINVAL;
-    *a = parsed;
+    memcpy(&a->v4.sin_addr, part, sizeof part);
     return 0;
 }
 
@@ -31,13 +56,15 @@ int net_address_parse(struct net_address *a, struct str ip, uint16_t port)
     if (has_brackets)
         ip = str_slice(ip, 1, ip.len - 1);
     char text[INET6_ADDRSTRLEN];
-    if (ip.len == 0 || ip.len >= sizeof text || str_find(ip, '\0') < ip.len)
+    if (ip.len == 0 || ip.len >= sizeof text)
+        return -EINVAL;
+    if (!has_brackets && parse_v4(a, ip, port) == 0)
+        return 0;
+    if ((!has_brackets && str_find(ip, ':') == ip.len) || str_find(ip, '\0') < ip.len)
         return -EINVAL;
     memcpy(text, ip.ptr, ip.len);
     text[ip.len] = '\0';
-    if (has_brackets || str_find(ip, ':') < ip.len)
-        return parse_v6(a, text, port);
-    return parse_v4(a, text, port);
+    return parse_v6(a, text, port);
 }
 
 socklen_t net_address_size(const struct net_address *a)
@@ -76,10 +103,28 @@ static struct str ip_bytes(const struct net_address *a)
     return (struct str){(const char *)&a->v4.sin_addr, sizeof a->v4.sin_addr};
 }
 
+static struct str write_v4(const struct net_address *a, char text[NET_ADDRESS_TEXT])
+{
+    const uint8_t *part = (const uint8_t *)&a->v4.sin_addr;
+    size_t len = 0;
+    for (size_t i = 0; i < V4_PARTS; i++) {
+        if (i > 0)
+            text[len++] = '.';
+        if (part[i] >= 100)
+            text[len++] = (char)('0' + part[i] / 100);
+        if (part[i] >= 10)
+            text[len++] = (char)('0' + part[i] / 10 % 10);
+        text[len++] = (char)('0' + part[i] % 10);
+    }
+    text[len] = '\0';
+    return (struct str){text, len};
+}
+
 struct str net_address_ip(const struct net_address *a, char text[NET_ADDRESS_TEXT])
 {
-    int family = a->any.sa_family == AF_INET6 ? AF_INET6 : AF_INET;
-    inet_ntop(family, ip_bytes(a).ptr, text, NET_ADDRESS_TEXT);
+    if (a->any.sa_family != AF_INET6)
+        return write_v4(a, text);
+    inet_ntop(AF_INET6, &a->v6.sin6_addr, text, NET_ADDRESS_TEXT);
     return str_from(text);
 }
 
@@ -95,6 +140,8 @@ struct str net_address_host_port(const struct net_address *a, char text[NET_ADDR
 
 bool net_address_same_ip(const struct net_address *a, const struct net_address *b)
 {
+    if (a->any.sa_family != AF_INET6 && b->any.sa_family != AF_INET6)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
     struct net_address plain_a = unmapped(a), plain_b = unmapped(b);
     return str_eq(ip_bytes(&plain_a), ip_bytes(&plain_b));
 }

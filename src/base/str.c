@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 static uint64_t hash_key[2]; /* zero until str_hash_seed(): good enough for tests */
+static uint64_t quick_key[3] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb};
 
 static unsigned char lower(char c)
 {
@@ -20,7 +21,7 @@ bool str_starts_nocase(struct str s, struct str prefix)
     if (prefix.len > s.len)
         return false;
     for (size_t i = 0; i < prefix.len; i++)
-        if (lower(s.ptr[i]) != lower(prefix.ptr[i]))
+        if (s.ptr[i] != prefix.ptr[i] && lower(s.ptr[i]) != lower(prefix.ptr[i]))
             return false;
     return true;
 }
@@ -108,6 +109,28 @@ uint64_t str_hash(struct str s)
     return siphash13(hash_key, s.ptr, s.len);
 }
 
+/* Both halves of the product: each bit of either side has a say in all of them. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t str_quick_hash(struct str s)
+{
+    enum { WORD = sizeof(uint64_t), STEP = 2 * WORD };
+    uint64_t hash = quick_key[0] ^ s.len, word[2];
+    for (; s.len >= STEP; s.ptr += STEP, s.len -= STEP) {
+        memcpy(word, s.ptr, STEP);
+        hash = fold(hash ^ word[0] ^ quick_key[1], word[1] ^ quick_key[2]);
+    }
+    memset(word, 0, sizeof word);
+    if (s.len > 0)
+        memcpy(word, s.ptr, s.len);
+    hash = fold(hash ^ word[0] ^ quick_key[1], word[1] ^ quick_key[2]);
+    return fold(hash, quick_key[0]);
+}
+
 uint64_t str_stable_hash(struct str s)
 {
     static const uint64_t key[2] = {0x616f727461206964, 0x6f6620612062696e}; /* any two numbers */
@@ -116,13 +139,14 @@ uint64_t str_stable_hash(struct str s)
 
 int str_hash_seed(void)
 {
-    uint64_t key[2];
+    uint64_t key[5];
     ssize_t got;
     do
         got = getrandom(key, sizeof key, 0);
     while (got < 0 && errno == EINTR);
     if (got != (ssize_t)sizeof key)
         return got < 0 ? -errno : -EIO;
-    memcpy(hash_key, key, sizeof key);
+    memcpy(hash_key, key, sizeof hash_key);
+    memcpy(quick_key, key + 2, sizeof quick_key);
     return 0;
 }

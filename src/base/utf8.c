@@ -1,4 +1,5 @@
 #include "utf8_internal.h"
+#include <string.h>
 
 static const struct {
     unsigned char mask, lead; /* the first byte, and its bits that say how many follow */
@@ -39,13 +40,24 @@ size_t utf8_next(struct str s, uint32_t *code)
     return following + 1;
 }
 
+/* Nearly all of SIP is ASCII: eight bytes at a time, then one. */
+static size_t skip_ascii(struct str s, size_t from)
+{
+    static const uint64_t high_bits = 0x8080808080808080u;
+    uint64_t chunk;
+    for (; s.len - from >= sizeof chunk; from += sizeof chunk) {
+        memcpy(&chunk, s.ptr + from, sizeof chunk);
+        if (chunk & high_bits)
+            break;
+    }
+    while (from < s.len && (unsigned char)s.ptr[from] < 0x80)
+        from++;
+    return from;
+}
+
 bool str_is_utf8(struct str s)
 {
-    for (size_t i = 0; i < s.len;) {
-        if ((unsigned char)s.ptr[i] < 0x80) { /* nearly all of SIP */
-            i++;
-            continue;
-        }
+    for (size_t i = skip_ascii(s, 0); i < s.len; i = skip_ascii(s, i)) {
         uint32_t code;
         size_t bytes = utf8_next(str_slice(s, i, s.len), &code);
         if (bytes == 0)

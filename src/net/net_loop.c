@@ -4,10 +4,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* One read of a stream. Above the 16 KB of a TLS record, so that a read never leaves decrypted
- * bytes inside OpenSSL, for which no poll would wake us. */
-enum { READ_BYTES = 32768 };
-
 /* libwebsockets gives a handshake this long. Ours are shorter (limits.handshakeSeconds). */
 enum { LIBRARY_TIMEOUT_S = 300 };
 
@@ -40,6 +36,11 @@ static void on_tick(uv_timer_t *handle)
     loop->events.tick(loop->events.arg);
 }
 
+static void on_polled(uv_check_t *handle)
+{
+    net_stream_read_unread(handle->data);
+}
+
 static int open_uv(struct net_loop *loop)
 {
     int rc = uv_loop_init(&loop->uv);
@@ -54,6 +55,9 @@ static int open_uv(struct net_loop *loop)
     uv_timer_init(&loop->uv, &loop->tick);
     loop->tick.data = loop;
     uv_timer_start(&loop->tick, on_tick, NET_LOOP_TICK_MS, NET_LOOP_TICK_MS);
+    uv_check_init(&loop->uv, &loop->check);
+    loop->check.data = loop;
+    uv_check_start(&loop->check, on_polled);
     return 0;
 }
 
@@ -65,7 +69,7 @@ static int open_lws(struct net_loop *loop)
                    LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
                    LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN;
     info.foreign_loops = foreign_loops;
-    info.pt_serv_buf_size = READ_BYTES;
+    info.pt_serv_buf_size = NET_READ_BYTES;
     info.timeout_secs = LIBRARY_TIMEOUT_S;
     loop->lws = lws_create_context(&info);
     return loop->lws ? 0 : -ENOMEM;
@@ -79,6 +83,7 @@ static void close_all(struct net_loop *loop)
         lws_context_destroy(loop->lws);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     if (loop->lws)
         lws_context_destroy(loop->lws);

@@ -3,6 +3,7 @@
  * subprotocol instead of answering it, and drops long headers in silence. */
 #include "net_internal.h"
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -12,9 +13,11 @@ struct net_stream {
     struct net_loop *loop;
     void *owner;
     struct net_stream *next, **link;
+    struct net_stream *next_unread;
     bool is_tls;
     bool is_adopting; /* net_stream_adopt() is on the stack: no events yet */
     bool has_received;
+    bool is_unread; /* in the loop's list of those */
 };
 
 static void unlink_stream(struct net_stream *s)
@@ -40,13 +43,93 @@ static void clear_library_timeout(struct lws *wsi)
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 }
 
-static int on_received(struct net_stream *s, char *data, size_t len)
+static bool hand_out(struct net_stream *s, char *data, size_t len)
 {
     if (!s->has_received) {
         s->has_received = true;
         clear_library_timeout(s->wsi); /* the one for "after the handshake" */
     }
-    return s->loop->streams.received(s->owner, data, len) ? 0 : -1;
+    return s->loop->streams.received(s->owner, data, len);
+}
+
+/* ---- What OpenSSL has read ahead ----------------------------------------------------------- */
+
+/* Hands out the records that OpenSSL holds: no poll tells of them. Meanwhile it reads no further
+ * than to the end of a record, or a peer that is quick enough would keep us here. */
+static bool hand_out_held(struct net_stream *s, char room[NET_READ_BYTES])
+{
+    SSL *ssl = lws_get_ssl(s->wsi);
+    bool is_good = true;
+    SSL_set_read_ahead(ssl, 0);
+    while (is_good && SSL_has_pending(ssl)) {
+        ERR_clear_error();
+        int n = SSL_read(ssl, room, NET_READ_BYTES);
+        if (n > 0) {
+            is_good = hand_out(s, room, (size_t)n);
+            continue;
+        }
+        is_good = SSL_get_error(ssl, n) == SSL_ERROR_WANT_READ;
+        break;
+    }
+    SSL_set_read_ahead(ssl, 1);
+    return is_good;
+}
+
+/* What came with the peer's last word of the handshake is handed out before the loop sleeps. */
+static void note_unread(struct net_stream *s, const SSL *ssl)
+{
+    if (s->is_unread || !SSL_has_pending(ssl))
+        return;
+    s->is_unread = true;
+    s->next_unread = s->loop->first_unread;
+    s->loop->first_unread = s;
+}
+
+void net_stream_on_tls(const SSL *ssl, int where, int value)
+{
+    (void)value;
+    struct net_stream *s = SSL_get_app_data(ssl);
+    if (where & SSL_CB_HANDSHAKE_DONE && s && !s->has_received)
+        note_unread(s, ssl);
+}
+
+static void watch_handshake(struct net_stream *s, SSL *ssl)
+{
+    SSL_set_app_data(ssl, s);
+    if (SSL_is_init_finished(ssl)) /* a quick peer: it is over already */
+        note_unread(s, ssl);
+}
+
+static void forget_unread(struct net_stream *s)
+{
+    if (!s->is_unread)
+        return;
+    struct net_stream **link = &s->loop->first_unread;
+    while (*link != s)
+        link = &(*link)->next_unread;
+    *link = s->next_unread;
+    s->is_unread = false;
+}
+
+void net_stream_read_unread(struct net_loop *loop)
+{
+    static _Thread_local char room[NET_READ_BYTES];
+    while (loop->first_unread) {
+        struct net_stream *s = loop->first_unread;
+        forget_unread(s);
+        if (!hand_out_held(s, room))
+            net_stream_close(s);
+    }
+}
+
+/* ---- libwebsockets' events ----------------------------------------------------------------- */
+
+static int on_received(struct net_stream *s, char *data, size_t len)
+{
+    bool is_good = hand_out(s, data, len);
+    if (is_good && s->is_tls)
+        is_good = hand_out_held(s, data);
+    return is_good ? 0 : -1;
 }
 
 static void on_closed(struct net_stream *s)
@@ -55,6 +138,7 @@ static void on_closed(struct net_stream *s)
     if (s->is_adopting)
         return; /* net_stream_adopt() tells its caller by its result */
     unlink_stream(s);
+    forget_unread(s);
     s->loop->streams.closed(s->owner);
     free(s);
 }
@@ -109,6 +193,8 @@ int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
     s->wsi = wsi;
     clear_library_timeout(wsi);
     link_stream(loop, s);
+    if (is_tls)
+        watch_handshake(s, lws_get_ssl(wsi));
     *out = s;
     return 0;
 }

@@ -111,6 +111,8 @@ static void read_to(struct sip_reader *r)
     request->to = line->value;
     if (!read_party(line->value, &uri, &request->to_tag))
         sip_refuse(r, "Bad To header");
+    else if (request->from_uri.host.ptr && str_eq(uri, request->from_uri.text))
+        request->to_uri = request->from_uri; /* so it is in most REGISTERs */
     else
         sip_check_uri(r, sip_uri_parse(uri, &request->to_uri), "Bad To URI");
 }
@@ -139,16 +141,13 @@ static void read_cseq(struct sip_reader *r)
         sip_refuse(r, "Missing CSeq header");
         return;
     }
-    struct str number, method;
+    struct str value = line->value;
+    size_t end = sip_span(value, 0, SIP_DIGIT), begin = sip_skip_blanks(value, end);
+    struct str number = str_slice(value, 0, end), method = str_slice(value, begin, value.len);
     uint64_t cseq;
-    r->request->cseq_text = line->value;
-    int error = sip_osip_read_cseq(line->value, r->arena, &number, &method);
-    if (error == -ENOMEM) {
-        sip_refuse_for_memory(r);
-        return;
-    }
+    r->request->cseq_text = value;
     /* RFC 3261 8.1.1.5: below 2**31 */
-    if (error || str_to_u64(number, INT32_MAX, &cseq) || !sip_is_all(method, SIP_TOKEN)) {
+    if (begin == end || str_to_u64(number, INT32_MAX, &cseq) || !sip_is_all(method, SIP_TOKEN)) {
         sip_refuse(r, "Bad CSeq header");
         return;
     }

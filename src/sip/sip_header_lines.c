@@ -1,35 +1,45 @@
 #include "sip_internal.h"
 
-/* One row a header that aorta reads; RFC 3261 7.3.3 has the compact forms. */
+/* One row a header that aorta reads. Shorter names stand first: a look-up begins with those of its
+ * length and ends behind them. RFC 3261 7.3.3 has the compact forms. */
 static const struct {
     struct str name;
-    char compact;
     enum sip_header header;
 } known[] = {
-    {STR("Via"),            'v', SIP_HEADER_VIA           },
-    {STR("From"),           'f', SIP_HEADER_FROM          },
-    {STR("To"),             't', SIP_HEADER_TO            },
-    {STR("Call-ID"),        'i', SIP_HEADER_CALL_ID       },
-    {STR("CSeq"),           0,   SIP_HEADER_CSEQ          },
-    {STR("Contact"),        'm', SIP_HEADER_CONTACT       },
-    {STR("Max-Forwards"),   0,   SIP_HEADER_MAX_FORWARDS  },
-    {STR("Expires"),        0,   SIP_HEADER_EXPIRES       },
-    {STR("Content-Length"), 'l', SIP_HEADER_CONTENT_LENGTH},
-    {STR("Path"),           0,   SIP_HEADER_PATH          },
-    {STR("Supported"),      'k', SIP_HEADER_SUPPORTED     },
-    {STR("Require"),        0,   SIP_HEADER_REQUIRE       },
-    {STR("Authorization"),  0,   SIP_HEADER_AUTHORIZATION },
-    {STR("User-Agent"),     0,   SIP_HEADER_USER_AGENT    },
+    {STR("v"),              SIP_HEADER_VIA           },
+    {STR("f"),              SIP_HEADER_FROM          },
+    {STR("t"),              SIP_HEADER_TO            },
+    {STR("i"),              SIP_HEADER_CALL_ID       },
+    {STR("m"),              SIP_HEADER_CONTACT       },
+    {STR("l"),              SIP_HEADER_CONTENT_LENGTH},
+    {STR("k"),              SIP_HEADER_SUPPORTED     },
+    {STR("To"),             SIP_HEADER_TO            },
+    {STR("Via"),            SIP_HEADER_VIA           },
+    {STR("From"),           SIP_HEADER_FROM          },
+    {STR("CSeq"),           SIP_HEADER_CSEQ          },
+    {STR("Path"),           SIP_HEADER_PATH          },
+    {STR("Call-ID"),        SIP_HEADER_CALL_ID       },
+    {STR("Contact"),        SIP_HEADER_CONTACT       },
+    {STR("Expires"),        SIP_HEADER_EXPIRES       },
+    {STR("Require"),        SIP_HEADER_REQUIRE       },
+    {STR("Supported"),      SIP_HEADER_SUPPORTED     },
+    {STR("User-Agent"),     SIP_HEADER_USER_AGENT    },
+    {STR("Max-Forwards"),   SIP_HEADER_MAX_FORWARDS  },
+    {STR("Authorization"),  SIP_HEADER_AUTHORIZATION },
+    {STR("Content-Length"), SIP_HEADER_CONTENT_LENGTH},
 };
+
+/* The first row of each length; lengths without a row lead to the next longer one. */
+static const uint8_t first_of_length[] = {0, 0, 7, 8, 9, 12, 12, 12, 16, 16, 17, 18, 18, 19, 20};
 
 enum sip_header sip_header_lookup(struct str name)
 {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (name.len == 1 && (name.ptr[0] | 0x20) == known[i].compact)
+    if (name.len >= sizeof first_of_length)
+        return SIP_HEADER_OTHER;
+    for (size_t i = first_of_length[name.len];
+         i < sizeof known / sizeof *known && known[i].name.len == name.len; i++)
+        if (str_eq(name, known[i].name) || str_eq_nocase(name, known[i].name))
             return known[i].header;
-        if (name.len == known[i].name.len && str_eq_nocase(name, known[i].name))
-            return known[i].header;
-    }
     return SIP_HEADER_OTHER;
 }
 
@@ -107,20 +117,17 @@ static void add_line(struct sip_lines *lines, struct str text)
         note_fault(lines, "Too many header lines");
         return;
     }
-    size_t colon = str_find(text, ':');
-    if (colon == text.len) {
-        note_fault(lines, "Header line without colon");
-        return;
-    }
-    struct str name = trim_right((struct str){text.ptr, colon}); /* HCOLON: "Via : " */
-    if (!sip_is_all(name, SIP_TOKEN)) {
-        note_fault(lines, "Bad header name");
+    struct str name = str_slice(text, 0, sip_span(text, 0, SIP_TOKEN));
+    size_t colon = sip_skip_blanks(text, name.len); /* HCOLON: "Via : " */
+    if (name.len == 0 || colon == text.len || text.ptr[colon] != ':') {
+        bool has_colon = str_find(text, ':') < text.len;
+        note_fault(lines, has_colon ? "Bad header name" : "Header line without colon");
         return;
     }
     struct sip_line *line = &lines->line[lines->count++];
     line->header = sip_header_lookup(name);
     line->value = str_trim((struct str){text.ptr + colon + 1, text.len - colon - 1});
-    if (sip_has_control(text)) {
+    if (lines->may_have_control && sip_has_control(text)) {
         /* The line is kept, so that a hidden topmost Via is not taken for an absent one. */
         line->value = STR_NONE;
         note_fault(lines, "Control character in header");
@@ -133,6 +140,7 @@ void sip_lines_cut(struct str message, struct arena *arena, struct sip_lines *ou
     out->count = 0;
     out->fault = NULL;
     out->is_out_of_memory = false;
+    out->may_have_control = sip_has_stray_control(message);
 
     struct str rest = message;
     /* RFC 3261 7.5: line ends before the start line are skipped */
@@ -141,7 +149,7 @@ void sip_lines_cut(struct str message, struct arena *arena, struct sip_lines *ou
     if (rest.len == 0)
         return;
     out->start = take_physical_line(&rest, out);
-    if (sip_has_control(out->start))
+    if (out->may_have_control && sip_has_control(out->start))
         note_fault(out, "Control character in request line");
     while (rest.len > 0) {
         struct str line = take_physical_line(&rest, out);

@@ -38,6 +38,8 @@ bool sip_is_escaped(struct str s, unsigned classes);
 bool sip_is_hostname(struct str s);
 /* Any control character but the tab? */
 bool sip_has_control(struct str s);
+/* May one of its lines have one? So that those of usual messages need not be asked one by one. */
+bool sip_has_stray_control(struct str message);
 int sip_hex_value(char c); /* of a SIP_HEX character */
 
 /* Behind the closing quote of the string that opens at `at`; 0 when it never closes. */
@@ -100,6 +102,7 @@ struct sip_lines {
     struct str body; /* all that follows the empty line */
     const char *fault;
     bool is_out_of_memory; /* no room in the arena for an unfolded line */
+    bool may_have_control; /* so each line is looked through */
     struct sip_line line[SIP_MAX_HEADER_LINES];
 };
 void sip_lines_cut(struct str message, struct arena *arena, struct sip_lines *out);
@@ -148,6 +151,4 @@ const char *sip_contact_read(struct str value, struct sip_contact *out);
 /* What libosip2 reads; the rest of the folder does not know of it. 0, -EINVAL or -ENOMEM.
  * `sent` is a Via value up to its first ';': fills transport, host, port and address. */
 int sip_osip_read_via(struct str sent, struct arena *arena, struct sip_via *out);
-int sip_osip_read_cseq(struct str value, struct arena *arena, struct str *number,
-                       struct str *method);
 #endif

@@ -1,11 +1,10 @@
-/* The only user of libosip2. It cuts Via's sent-by and CSeq; everything it says is checked here,
- * because it lets nearly anything through. Its other header parsers add nothing: From, To, Contact
+/* The only user of libosip2. It cuts Via's sent-by; everything it says is checked here, because it
+ * lets nearly anything through. Its other header parsers add nothing: From, To, Contact
  * and Path are promised byte for byte while it unescapes URIs, it takes junk behind '>', and it
  * does not tell "q=" from "q"; and header parameters have to be walked by ourselves to answer a
  * Via. */
 #include "sip_internal.h"
 #include <errno.h>
-#include <osipparser2/headers/osip_cseq.h>
 #include <osipparser2/headers/osip_via.h>
 #include <osipparser2/osip_port.h>
 #include <pthread.h>
@@ -159,21 +158,4 @@ int sip_osip_read_via(struct str sent, struct arena *arena, struct sip_via *out)
         !is_protocol(str_from(text), str_from(via->version)))
         return -EINVAL;
     return take_host(via, out) ? 0 : -EINVAL;
-}
-
-int sip_osip_read_cseq(struct str value, struct arena *arena, struct str *number,
-                       struct str *method)
-{
-    char *text = copy_squeezed(value, arena);
-    if (!text)
-        return -ENOMEM;
-    osip_cseq_t *cseq;
-    begin(arena);
-    int status = osip_cseq_init(&cseq);
-    status = end(status ? status : osip_cseq_parse(cseq, text));
-    if (status)
-        return status;
-    *number = str_from(cseq->number);
-    *method = str_from(cseq->method);
-    return 0;
 }

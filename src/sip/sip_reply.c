@@ -149,6 +149,12 @@ const char *sip_reason(int status)
     return "Unknown";
 }
 
+static void put_two_digits(struct buf *b, unsigned n, char then)
+{
+    char text[] = {(char)('0' + n / 10), (char)('0' + n % 10), then};
+    buf_put(b, text, then ? 3 : 2);
+}
+
 void sip_put_date(struct buf *b, uint64_t now_ms)
 {
     static const char day[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -156,6 +162,15 @@ void sip_put_date(struct buf *b, uint64_t now_ms)
                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct clock_date date;
     clock_split(now_ms, &date);
-    buf_printf(b, "%s, %02u %s %04u %02u:%02u:%02u GMT", day[date.weekday], date.day,
-               month[date.month - 1], date.year, date.hour, date.minute, date.second);
+    buf_put(b, day[date.weekday], 3);
+    buf_put(b, ", ", 2);
+    put_two_digits(b, date.day, ' ');
+    buf_put(b, month[date.month - 1], 3);
+    buf_put_char(b, ' ');
+    put_two_digits(b, date.year / 100 % 100, '\0');
+    put_two_digits(b, date.year % 100, ' ');
+    put_two_digits(b, date.hour, ':');
+    put_two_digits(b, date.minute, ':');
+    put_two_digits(b, date.second, ' ');
+    buf_put(b, "GMT", 3);
 }

@@ -85,13 +85,27 @@ bool sip_is_escaped(struct str s, unsigned classes)
 /* No early way out: so the compiler makes vector code of it, and every byte passes here. */
 bool sip_has_control(struct str s)
 {
-    unsigned found = 0;
+    unsigned char found = 0; /* as wide as a character, so that sixteen are looked at at once */
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        found |= (c < 0x20) & (c != '\t');
-        found |= c == 0x7f;
+        found |= (unsigned char)((c < 0x20) & (c != '\t'));
+        found |= (unsigned char)(c == 0x7f);
     }
-    return found;
+    return found != 0;
+}
+
+bool sip_has_stray_control(struct str message)
+{
+    unsigned char found = 0;
+    for (size_t i = 0; i + 1 < message.len; i++) {
+        unsigned char c = (unsigned char)message.ptr[i];
+        unsigned char next = (unsigned char)message.ptr[i + 1];
+        unsigned char is_control = (unsigned char)((c < 0x20) & (c != '\t') & (c != '\n'));
+        unsigned char is_line_end = (unsigned char)((c == '\r') & (next == '\n'));
+        found |= (unsigned char)(is_control & ~is_line_end);
+        found |= (unsigned char)(c == 0x7f);
+    }
+    return found || message.len == 0 || message.ptr[message.len - 1] != '\n';
 }
 
 int sip_hex_value(char c)
@@ -120,7 +134,9 @@ bool sip_is_hostname(struct str s)
 
 size_t sip_quoted_end(struct str s, size_t at)
 {
-    for (size_t i = at + 1; i < s.len; i++) {
+    size_t quote = at + 1 + str_find(str_slice(s, at + 1, s.len), '"');
+    size_t i = at + 1 + str_find(str_slice(s, at + 1, quote), '\\');
+    for (; i < s.len; i++) { /* from the first escape on, or at the quote when there is none */
         if (s.ptr[i] == '"')
             return i + 1;
         if (s.ptr[i] == '\\')
@@ -144,7 +160,9 @@ bool sip_next_value(struct str *rest, struct str *value)
 {
     if (!rest->ptr)
         return false;
-    size_t i = 0;
+    size_t i = 0, comma = str_find(*rest, ',');
+    if (comma == rest->len)
+        i = comma; /* nothing to cut, whatever is quoted in it */
     while (i < rest->len && rest->ptr[i] != ',')
         i = rest->ptr[i] == '"' || rest->ptr[i] == '<' ? enclosed_end(*rest, i) : i + 1;
     *value = str_trim((struct str){rest->ptr, i});

@@ -30,6 +30,8 @@ static int next_char(struct str *s)
  * throws at anything else. */
 static bool is_utf8(struct str s)
 {
+    if (str_find(s, '%') == s.len)
+        return true; /* what needs no escape is ASCII */
     while (s.len > 0) {
         unsigned first = next_char(&s) & 0xff;
         if (first < 0x80)

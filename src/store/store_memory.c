@@ -180,6 +180,8 @@ static int count_change(const struct change *c)
     int64_t change = (int64_t)c->decision.add_count;
     for (size_t k = 0; k < c->count; k++)
         change -= c->decision.drop[k];
+    if (change == 0)
+        return 0; /* a refresh: workers need not fight for the domain's counter */
     _Atomic int64_t *count = realm_counts_of(c->store->realms, c->request->aor);
     if (!count)
         return -ENOMEM;

@@ -2,10 +2,14 @@
 // RFC 7118, RFC 8489).
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
+import net from 'node:net';
+import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import tls from 'node:tls';
 import { assertBetween, assertStatus, inParallel, timerPasses, until } from './lib/expect.mjs';
 import { startServer, withServer } from './lib/server.mjs';
-import { TcpClient, openClient } from './lib/clients.mjs';
+import { TcpClient, TlsClient, openClient } from './lib/clients.mjs';
 import { parseResponse } from './lib/sip.mjs';
 import { LightWsClient, OP, RawWs, frame, openRawWs } from './lib/raw_ws.mjs';
 import { Phone, openPhone } from './lib/phone.mjs';
@@ -80,6 +84,135 @@ describe('stream framing', () => {
         const other = await openPhone(t, server, kind);
         assertStatus(await other.send(other.build()), 401, 'nobody else is affected');
       });
+  }
+});
+
+/** A TLS connection whose segments are cut by the test: what TLS writes waits for flush(). */
+class CutTls {
+  static async open(t, server, maxVersion) {
+    const cut = new CutTls();
+    const tcp = net.connect(server.port.tls, '127.0.0.1').setNoDelay(true);
+    t.after(() => tcp.destroy());
+    await new Promise((resolve, reject) => tcp.once('connect', resolve).once('error', reject));
+    cut.tcp = tcp;
+    cut.held = [];
+    cut.isOpen = true; // until the handshake is over for us, or nearly
+    const pipe = new Duplex({
+      read() {},
+      write(chunk, _, done) {
+        if (cut.isOpen) tcp.write(chunk);
+        else cut.held.push(chunk);
+        done();
+      },
+    });
+    tcp.on('data', (data) => pipe.push(data)).on('end', () => pipe.push(null));
+    tcp.on('error', () => {});
+    const socket = tls.connect({ socket: pipe, rejectUnauthorized: false, maxVersion });
+    if (maxVersion !== 'TLSv1.2') setImmediate(() => (cut.isOpen = false)); // the hello is out: hold our last word
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+    cut.isOpen = false;
+    cut.client = new TlsClient('tls', '127.0.0.1').attach(socket);
+    cut.client.localPort = tcp.localPort;
+    return cut;
+  }
+
+  /** Each text in TLS records of its own; their bytes. */
+  async seal(...texts) {
+    for (const text of texts) await new Promise((resolve) => this.client.socket.write(text, resolve));
+    return this.take();
+  }
+
+  take() {
+    const bytes = Buffer.concat(this.held);
+    this.held = [];
+    return bytes;
+  }
+}
+
+describe('TLS records and TCP segments', () => {
+  const server = withServer();
+
+  for (const version of ['TLSv1.2', 'TLSv1.3']) {
+    const openCut = async (t) => {
+      const cut = await CutTls.open(t, server, version);
+      const phone = await Phone.open(server, 'tls', { client: cut.client });
+      const expectAnswer = async (request) => assert.equal((await cut.client.nextResponse()).get('CSeq'), request.get('CSeq'));
+      const settle = async () => {
+        const request = phone.build();
+        cut.tcp.write(await cut.seal(`${request}`));
+        await expectAnswer(request);
+      };
+      return { cut, phone, expectAnswer, settle };
+    };
+
+    it(`${version}: requests that come with the last word of the handshake`, async (t) => {
+      const { cut, phone, expectAnswer } = await openCut(t);
+      const requests = [phone.build(), phone.build()];
+      cut.tcp.write(await cut.seal(...requests.map(String)));
+      for (const request of requests) await expectAnswer(request);
+    });
+
+    it(`${version}: half a request with the handshake, the rest later`, async (t) => {
+      const { cut, phone, expectAnswer } = await openCut(t);
+      const request = phone.build();
+      const bytes = await cut.seal(`${request}`);
+      cut.tcp.write(bytes.subarray(0, -100));
+      await delay(50);
+      cut.tcp.write(bytes.subarray(-100));
+      await expectAnswer(request);
+    });
+
+    it(`${version}: two records and a half in one segment`, async (t) => {
+      const { cut, phone, expectAnswer, settle } = await openCut(t);
+      await settle();
+      const requests = [phone.build(), phone.build(), phone.build()];
+      const bytes = await cut.seal(...requests.map(String));
+      cut.tcp.write(bytes.subarray(0, -100));
+      await expectAnswer(requests[0]);
+      await expectAnswer(requests[1]);
+      cut.tcp.write(bytes.subarray(-100));
+      await expectAnswer(requests[2]);
+    });
+
+    it(`${version}: a segment that ends within the head of a record`, async (t) => {
+      const { cut, phone, expectAnswer, settle } = await openCut(t);
+      await settle();
+      const requests = [phone.build(), phone.build()];
+      const first = await cut.seal(`${requests[0]}`);
+      const second = await cut.seal(`${requests[1]}`);
+      cut.tcp.write(Buffer.concat([first, second.subarray(0, 3)]));
+      await expectAnswer(requests[0]);
+      cut.tcp.write(second.subarray(3));
+      await expectAnswer(requests[1]);
+    });
+
+    it(`${version}: records of one byte, all in one write`, async (t) => {
+      const { cut, phone, expectAnswer, settle } = await openCut(t);
+      await settle();
+      const requests = [phone.build(), phone.build()];
+      cut.tcp.write(await cut.seal(...requests.join('')));
+      for (const request of requests) await expectAnswer(request);
+    });
+
+    it(`${version}: byte by byte`, async (t) => {
+      const { cut, phone, expectAnswer } = await openCut(t);
+      const request = phone.build();
+      for (const byte of await cut.seal(`${request}`)) {
+        cut.tcp.write(Buffer.of(byte));
+        await new Promise(setImmediate);
+      }
+      await expectAnswer(request);
+    });
+
+    it(`${version}: requests as long as three records, one after the other`, async (t) => {
+      const { cut, phone, expectAnswer, settle } = await openCut(t);
+      await settle();
+      const requests = Array.from({ length: 5 }, () => phone.build({ headers: [['Content-Type', 'text/plain']] }));
+      for (const request of requests) request.body = 'x'.repeat(40000);
+      const last = phone.build();
+      cut.tcp.write(await cut.seal(requests.join('') + last));
+      for (const request of [...requests, last]) await expectAnswer(request);
+    });
   }
 });
 

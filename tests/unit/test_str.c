@@ -7,6 +7,7 @@
 #include <aorta/transport_kind.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <string.h>
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -142,6 +143,36 @@ static void reads_numbers(void **state)
     }
 }
 
+/* Whatever differs in a bit or in length hashes apart, and all buckets get their share. */
+static void hashes_quickly(void **state)
+{
+    (void)state;
+    enum { LONGEST = 100, BUCKETS = 64, TEXTS = BUCKETS * 1000 };
+    char text[LONGEST] = {0};
+    for (size_t len = 0; len <= LONGEST; len++) {
+        uint64_t hash = str_quick_hash((struct str){text, len});
+        assert_true(str_quick_hash((struct str){text, len}) == hash);
+        if (len > 0 && str_quick_hash((struct str){text, len - 1}) == hash)
+            fail_msg("%zu zeros, and one less", len);
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            text[bit / 8] = (char)(1u << bit % 8);
+            if (str_quick_hash((struct str){text, len}) == hash)
+                fail_msg("bit %zu of %zu bytes", bit, len);
+            text[bit / 8] = 0;
+        }
+    }
+    static unsigned low[BUCKETS], high[BUCKETS];
+    for (uint32_t i = 0; i < TEXTS; i++) {
+        memcpy(text + 40, &i, sizeof i);
+        uint64_t hash = str_quick_hash((struct str){text, LONGEST});
+        low[hash % BUCKETS]++;
+        high[hash >> 58]++;
+    }
+    for (size_t i = 0; i < BUCKETS; i++) /* 1000 and some: six standard deviations are 190 */
+        if (low[i] < 810 || low[i] > 1190 || high[i] < 810 || high[i] > 1190)
+            fail_msg("bucket %zu: %u and %u of 1000", i, low[i], high[i]);
+}
+
 static void hashes(void **state)
 {
     (void)state;
@@ -164,6 +195,39 @@ static void hashes(void **state)
     assert_true(str_hash(STR("a")) != row[0].hash);
     assert_true(str_hash(STR("a")) == str_hash(STR("a")));
     assert_true(str_hash(STR("a")) != str_hash(STR("a\0")));
+}
+
+/* At each place among ASCII, since ASCII is skipped in larger steps. */
+static void checks_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_utf8;
+        const char *why;
+    } row[] = {
+        {"",                 true,  "nothing but ASCII"                   },
+        {"\xc3\xa4",         true,  "two bytes"                           },
+        {"\xe2\x82\xac",     true,  "three"                               },
+        {"\xf0\x9f\x98\x80", true,  "four"                                },
+        {"\x80",             false, "no first byte"                       },
+        {"\xc3",             false, "cut short, or ASCII where it goes on"},
+        {"\xc0\xaf",         false, "not the shortest form"               },
+        {"\xed\xa0\x80",     false, "half of a surrogate pair"            },
+        {"\xf4\x90\x80\x80", false, "beyond Unicode"                      },
+        {"\xff",             false, "never"                               },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        size_t len = strlen(row[i].text);
+        for (size_t before = 0; before < 20; before++)
+            for (size_t after = 0; after < 20; after++) {
+                char text[64];
+                memset(text, 'a', sizeof text);
+                memcpy(text + before, row[i].text, len);
+                if (str_is_utf8((struct str){text, before + len + after}) != row[i].is_utf8)
+                    fail_msg("%s, %zu before, %zu after", row[i].why, before, after);
+            }
+    }
 }
 
 static void names_transports(void **state)
@@ -212,6 +276,8 @@ int main(void)
         cmocka_unit_test(splits),
         cmocka_unit_test(reads_numbers),
         cmocka_unit_test(hashes),
+        cmocka_unit_test(hashes_quickly),
+        cmocka_unit_test(checks_utf8),
         cmocka_unit_test(names_transports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

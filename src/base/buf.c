@@ -115,6 +115,8 @@ void buf_printf(struct buf *b, const char *format, ...)
     va_end(args);
 }
 
+#define ONES UINT64_C(0x0101010101010101)
+
 /* JSON takes U+2028 and U+2029 as they are, JavaScript of before 2019 took them for line ends. */
 static bool needs_escape(uint32_t code)
 {
@@ -135,10 +137,29 @@ static void put_json_escape(struct buf *b, uint32_t code)
     buf_put_hex(b, big_endian, sizeof big_endian);
 }
 
+/* 0x80 in each byte of the word that is zero, and perhaps in ones above such a byte. */
+static uint64_t find_zero(uint64_t word)
+{
+    return (word - ONES) & ~word & ONES << 7;
+}
+
+/* Eight bytes at a time: behind those that need no look, which are nearly all. */
+static size_t skip_plain(struct str s, size_t at)
+{
+    for (uint64_t word; at + sizeof word <= s.len; at += sizeof word) {
+        memcpy(&word, s.ptr + at, sizeof word);
+        uint64_t is_control = (word - ONES * 0x20) & ~word, is_beyond_ascii = word;
+        uint64_t is_special = find_zero(word ^ ONES * '"') | find_zero(word ^ ONES * '\\');
+        if ((is_control | is_beyond_ascii | is_special) & ONES << 7)
+            break;
+    }
+    return at;
+}
+
 void buf_put_json(struct buf *b, struct str s)
 {
     buf_put_char(b, '"');
-    size_t put = 0, at = 0; /* what lies between is fine as it is */
+    size_t put = 0, at = skip_plain(s, 0); /* what lies between is fine as it is */
     while (at < s.len) {
         uint32_t code = 0;
         size_t n = utf8_next(str_slice(s, at, s.len), &code);
@@ -153,6 +174,7 @@ void buf_put_json(struct buf *b, struct str s)
             buf_put_str(b, STR("\xef\xbf\xbd")); /* U+FFFD */
         at += n > 0 ? n : 1;
         put = at;
+        at = skip_plain(s, at);
     }
     buf_put_str(b, str_slice(s, put, s.len));
     buf_put_char(b, '"');

@@ -8,9 +8,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { MAX_IDLE_MS = 118000 }; /* libcurl's own number */
+
 struct http_client {
     struct net_loop *loop;
     struct http_lane *lanes;
+};
+
+struct exchanges {
+    struct http_exchange *first, *last;
 };
 
 struct http_lane {
@@ -20,73 +26,79 @@ struct http_lane {
     bool is_closed;     /* freed on the loop's next turn; until then it may be on the stack */
     bool is_name_amiss; /* the last lookup of the server's name failed or did not end in time */
     struct http_wire *wire;
-    struct http_exchange *busy, *idle;
+    struct exchanges busy; /* those that were posted first come first */
+    struct exchanges idle; /* connected; the one used last comes first */
     unsigned in_flight;
     struct http_request *waiting; /* a ring of max_queued */
     size_t first_waiting, waiting_count;
-    uv_timer_t expiry; /* of the first that waits */
+    uv_timer_t expiry; /* of the first request of all, or of one that has ended since */
+    struct buf body;   /* of the answer that is being told */
 };
 
-/* ---- Exchanges ----------------------------------------------------------------------------- */
+/* ---- Lists --------------------------------------------------------------------------------- */
 
-static struct http_exchange *take_exchange(struct http_lane *lane)
-{
-    struct http_exchange *x = lane->idle;
-    if (!x)
-        return http_exchange_new(&lane->target, lane->wire);
-    lane->idle = x->next;
-    return x;
-}
-
-static void give_back(struct http_lane *lane, struct http_exchange *x, CURLcode result)
-{
-    if (lane->is_closed || !http_exchange_renew(x, result)) {
-        http_exchange_free(x);
-        return;
-    }
-    x->next = lane->idle;
-    lane->idle = x;
-}
-
-static void link_busy(struct http_lane *lane, struct http_exchange *x)
+static void push_front(struct exchanges *list, struct http_exchange *x)
 {
     x->previous = NULL;
-    x->next = lane->busy;
-    if (lane->busy)
-        lane->busy->previous = x;
-    lane->busy = x;
-    lane->in_flight++;
+    x->next = list->first;
+    *(x->next ? &x->next->previous : &list->last) = x;
+    list->first = x;
 }
 
-static void unlink_busy(struct http_lane *lane, struct http_exchange *x)
+static void push_back(struct exchanges *list, struct http_exchange *x)
 {
-    *(x->previous ? &x->previous->next : &lane->busy) = x->next;
-    if (x->next)
-        x->next->previous = x->previous;
-    lane->in_flight--;
+    x->next = NULL;
+    x->previous = list->last;
+    *(x->previous ? &x->previous->next : &list->first) = x;
+    list->last = x;
+}
+
+static void unlink_from(struct exchanges *list, struct http_exchange *x)
+{
+    *(x->previous ? &x->previous->next : &list->first) = x->next;
+    *(x->next ? &x->next->previous : &list->last) = x->previous;
 }
 
 /* ---- Sending ------------------------------------------------------------------------------- */
 
 static int64_t left_ms(const struct http_lane *lane, const struct http_request *r, uint64_t now)
 {
-    return (int64_t)(r->posted_ms + lane->target.options.timeout_ms) - (int64_t)now;
+    return http_request_left_ms(r, &lane->target, now);
 }
+
+/* The one used last: the others may rest until their server closes them. What has been silent for
+ * long some box on the way may have forgotten. */
+static struct http_exchange *take_exchange(struct http_lane *lane, uint64_t now)
+{
+    struct http_exchange *x = lane->idle.first;
+    while (x && now - x->idle_ms > MAX_IDLE_MS) {
+        unlink_from(&lane->idle, x);
+        http_exchange_free(x);
+        x = lane->idle.first;
+    }
+    if (!x)
+        return http_exchange_new(&lane->target, lane->wire);
+    unlink_from(&lane->idle, x);
+    return x;
+}
+
+static void arm_expiry(struct http_lane *lane, const struct http_request *first, uint64_t now);
 
 static void send_now(struct http_lane *lane, const struct http_request *r)
 {
-    int64_t timeout_ms = left_ms(lane, r, http_now_ms());
-    if (timeout_ms <= 0) {
+    uint64_t now = http_now_ms();
+    if (left_ms(lane, r, now) <= 0) {
         http_request_fail(r, -ETIMEDOUT, "no connection was free in time");
         return;
     }
-    struct http_exchange *x = take_exchange(lane);
-    if (x && http_exchange_start(x, r, timeout_ms) == 0) {
-        link_busy(lane, x);
+    struct http_exchange *x = take_exchange(lane, now);
+    if (x && http_exchange_start(x, r) == 0) {
+        push_back(&lane->busy, x);
+        lane->in_flight++;
+        arm_expiry(lane, r, now);
         return;
     }
-    if (x)
-        http_exchange_free(x);
+    http_exchange_free(x);
     http_request_fail(r, -ENOMEM, "out of memory");
 }
 
@@ -114,34 +126,11 @@ static void send_waiting(struct http_lane *lane)
     }
 }
 
-static void on_expiry(uv_timer_t *timer);
-
-/* All have the same time, so the first that waits is the first that has waited too long. */
-static void arm_expiry(struct http_lane *lane, uint64_t now)
-{
-    int64_t delay_ms = left_ms(lane, &lane->waiting[lane->first_waiting], now);
-    uv_timer_start(&lane->expiry, on_expiry, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
-}
-
-static void on_expiry(uv_timer_t *timer)
-{
-    struct http_lane *lane = timer->data;
-    uint64_t now = http_now_ms();
-    while (lane->waiting_count > 0 &&
-           left_ms(lane, &lane->waiting[lane->first_waiting], now) <= 0) {
-        struct http_request r = take_first(lane);
-        http_request_fail(&r, -ETIMEDOUT, "no connection was free in time");
-    }
-    if (lane->waiting_count > 0)
-        arm_expiry(lane, now);
-}
-
 static void line_up(struct http_lane *lane, const struct http_request *r)
 {
     size_t end = (lane->first_waiting + lane->waiting_count++) % lane->target.options.max_queued;
     lane->waiting[end] = *r;
-    if (!uv_is_active((uv_handle_t *)&lane->expiry))
-        arm_expiry(lane, r->posted_ms);
+    arm_expiry(lane, r, r->posted_ms);
 }
 
 void http_lane_post(struct http_lane *lane, struct str body, http_answered_fn *done, void *arg)
@@ -162,15 +151,87 @@ void http_lane_post(struct http_lane *lane, struct str body, http_answered_fn *d
 /* ---- Ended --------------------------------------------------------------------------------- */
 
 /* Those that wait come first: what `done` may post queues up behind them. */
-static void on_ended(void *arg, CURL *easy, CURLcode result)
+static void end(struct http_lane *lane, struct http_exchange *x)
+{
+    const struct http_request r = x->request;
+    struct http_answer answer;
+    lane->is_name_amiss = x->lacks_address;
+    unlink_from(&lane->busy, x);
+    lane->in_flight--;
+    http_exchange_take_answer(x, &lane->body, &answer);
+    bool is_kept = http_exchange_keep(x);
+    if (is_kept) {
+        x->idle_ms = r.posted_ms + answer.took_ms;
+        push_front(&lane->idle, x);
+    }
+    send_waiting(lane);
+    r.done(r.arg, &answer);
+    if (!is_kept)
+        http_exchange_free(x);
+}
+
+/* ---- What happens --------------------------------------------------------------------------- */
+
+static void on_connected(void *arg, CURL *easy, struct http_link *link, CURLcode result)
 {
     struct http_lane *lane = arg;
     struct http_exchange *x = http_exchange_of(easy);
-    lane->is_name_amiss = http_exchange_lacks_address(x, result);
-    unlink_busy(lane, x);
-    send_waiting(lane);
-    http_exchange_answer(x, result);
-    give_back(lane, x, result);
+    if (http_exchange_connected(x, link, result) == HTTP_ENDED)
+        end(lane, x);
+}
+
+/* Its server has nothing to say between two questions, but that it closes. */
+static void drop_if_dead(struct http_lane *lane, struct http_exchange *x)
+{
+    if (http_exchange_is_alive(x))
+        return;
+    unlink_from(&lane->idle, x);
+    http_exchange_free(x);
+}
+
+static void on_ready(void *arg, CURL *easy, int events)
+{
+    struct http_lane *lane = arg;
+    struct http_exchange *x = http_exchange_of(easy);
+    if (!x->is_busy)
+        drop_if_dead(lane, x);
+    else if (http_exchange_go_on(x, events) == HTTP_ENDED)
+        end(lane, x);
+}
+
+/* ---- Expiry -------------------------------------------------------------------------------- */
+
+static void on_expiry(uv_timer_t *timer);
+
+/* Requests have all the same time, so the first is the first to have no more of it. A timer that
+ * runs for an earlier one is left alone. */
+static void arm_expiry(struct http_lane *lane, const struct http_request *first, uint64_t now)
+{
+    if (lane->is_closed || uv_is_active((uv_handle_t *)&lane->expiry))
+        return;
+    int64_t delay_ms = left_ms(lane, first, now);
+    uv_timer_start(&lane->expiry, on_expiry, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+}
+
+/* Those that wait were posted after those that are busy. */
+static void on_expiry(uv_timer_t *timer)
+{
+    struct http_lane *lane = timer->data;
+    uint64_t now = http_now_ms();
+    while (lane->busy.first && left_ms(lane, &lane->busy.first->request, now) <= 0) {
+        struct http_exchange *x = lane->busy.first;
+        (void)http_exchange_time_out(x);
+        end(lane, x);
+    }
+    while (lane->waiting_count > 0 &&
+           left_ms(lane, &lane->waiting[lane->first_waiting], now) <= 0) {
+        struct http_request r = take_first(lane);
+        http_request_fail(&r, -ETIMEDOUT, "no connection was free in time");
+    }
+    if (lane->busy.first)
+        arm_expiry(lane, &lane->busy.first->request, now);
+    else if (lane->waiting_count > 0)
+        arm_expiry(lane, &lane->waiting[lane->first_waiting], now);
 }
 
 /* ---- Lanes --------------------------------------------------------------------------------- */
@@ -197,7 +258,8 @@ static int open_parts(struct http_lane *lane, const struct http_lane_options *op
         return -ENOMEM;
     lane->waiting =
         calloc(options->max_queued > 0 ? options->max_queued : 1, sizeof *lane->waiting);
-    lane->wire = http_wire_open(&lane->client->loop->uv, options->max_in_flight, on_ended, lane);
+    const struct http_wire_events events = {on_connected, on_ready, lane};
+    lane->wire = http_wire_open(&lane->client->loop->uv, options->max_in_flight, &events);
     return lane->waiting && lane->wire ? 0 : -ENOMEM;
 }
 
@@ -208,6 +270,7 @@ struct http_lane *http_lane_open(struct http_client *client,
     if (!lane)
         return NULL;
     lane->client = client;
+    buf_init_heap(&lane->body, options->max_answer_bytes);
     uv_timer_init(&client->loop->uv, &lane->expiry);
     lane->expiry.data = lane;
     link_lane(lane);
@@ -220,7 +283,9 @@ struct http_lane *http_lane_open(struct http_client *client,
 static void on_lane_closed(uv_handle_t *handle)
 {
     struct http_lane *lane = handle->data;
-    http_target_fini(&lane->target); /* the `done` that closed the lane may be reading its flaw */
+    /* What closed the lane may have been told by its flaw or the body. */
+    http_target_fini(&lane->target);
+    buf_fini(&lane->body);
     free(lane);
 }
 
@@ -231,12 +296,13 @@ static void cancel(const struct http_request *r)
 
 static void cancel_all(struct http_lane *lane)
 {
-    while (lane->busy) {
-        struct http_exchange *x = lane->busy;
-        unlink_busy(lane, x);
-        http_wire_stop(lane->wire, x->easy);
-        cancel(&x->request);
+    while (lane->busy.first) {
+        struct http_exchange *x = lane->busy.first;
+        struct http_request r = x->request;
+        unlink_from(&lane->busy, x);
+        lane->in_flight--;
         http_exchange_free(x);
+        cancel(&r);
     }
     while (lane->waiting_count > 0) {
         struct http_request r = take_first(lane);
@@ -251,8 +317,11 @@ void http_lane_close(struct http_lane *lane)
     lane->is_closed = true;
     unlink_lane(lane);
     cancel_all(lane);
-    while (lane->idle)
-        http_exchange_free(take_exchange(lane));
+    while (lane->idle.first) {
+        struct http_exchange *x = lane->idle.first;
+        unlink_from(&lane->idle, x);
+        http_exchange_free(x);
+    }
     http_wire_close(lane->wire);
     free(lane->waiting);
     uv_close((uv_handle_t *)&lane->expiry, on_lane_closed);

@@ -1,107 +1,14 @@
-/* A request as libcurl's transfer: how its handle is set up, what is taken of the answer and what
- * is too much, and how libcurl's many ways to fail become our few. */
+/* A connection and the request on it: connected when there is a first request, kept for the next
+ * ones, and connected anew when the server turns out to have closed it meanwhile. */
 #include "http_internal.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    MAX_HEADER_BYTES = 64 << 10, /* of one answer, with all of 1xx before it and trailers */
-    KEPT_BODY_BYTES = 16 << 10,  /* what an exchange may hold on to until the next answer */
-    USES_BEFORE_RESET = 100,
-    WHY_BYTES = 4608, /* a sentence with the longest file name */
+    READ_BYTES = 16 << 10,
+    KEPT_OUT_BYTES = 16 << 10, /* what an exchange may hold on to until the next request */
 };
-
-/* ---- Target -------------------------------------------------------------------------------- */
-
-/* The texts are ours afterwards, also when memory was short for one. */
-static int copy_options(struct http_lane_options *options, const struct http_lane_options *from)
-{
-    *options = *from;
-    const char **texts[] = {&options->url, &options->username, &options->password,
-                            &options->ca_file};
-    int rc = 0;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (*texts[i] && !(*texts[i] = strdup(*texts[i])))
-            rc = -ENOMEM;
-    return rc;
-}
-
-static int set_headers(struct http_target *target)
-{
-    /* With the last, libcurl never asks "Expect: 100-continue" before it sends a body. */
-    static const char *const lines[] = {"Content-Type: application/json",
-                                        "Accept: application/json", "Expect:"};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        struct curl_slist *longer = curl_slist_append(target->headers, lines[i]);
-        if (!longer)
-            return -ENOMEM;
-        target->headers = longer;
-    }
-    return 0;
-}
-
-static int set_flaw(struct http_target *target, struct str why)
-{
-    target->flaw = strndup(why.ptr, why.len);
-    return target->flaw ? 0 : -ENOMEM;
-}
-
-/* What is wrong is said without repeating the URL, which may hold a password. */
-static int set_url(struct http_target *target)
-{
-    target->url = curl_url();
-    CURLUcode code = target->url ? curl_url_set(target->url, CURLUPART_URL, target->options.url, 0)
-                                 : CURLUE_OUT_OF_MEMORY;
-    if (code == CURLUE_OUT_OF_MEMORY)
-        return -ENOMEM;
-    if (code == CURLUE_OK)
-        return 0;
-    char memory[WHY_BYTES];
-    struct buf why;
-    buf_init_fixed(&why, memory, sizeof memory);
-    buf_printf(&why, "the URL cannot be used: %s", curl_url_strerror(code));
-    return set_flaw(target, buf_str(&why));
-}
-
-/* A file that cannot be read is a flaw, rather than passed over. */
-static int set_trust(struct http_target *target)
-{
-    if (!str_starts_nocase(str_from(target->options.url), STR("https:")))
-        return 0;
-    char memory[WHY_BYTES];
-    struct buf why;
-    buf_init_fixed(&why, memory, sizeof memory);
-    int rc = http_trust_load(target->options.ca_file, &target->trust, &why);
-    return rc == -EINVAL ? set_flaw(target, buf_str(&why)) : rc;
-}
-
-int http_target_init(struct http_target *target, const struct http_lane_options *options)
-{
-    *target = (struct http_target){0};
-    int rc = copy_options(&target->options, options);
-    if (rc == 0)
-        rc = set_headers(target);
-    if (rc == 0)
-        rc = set_url(target);
-    if (rc == 0 && !target->flaw)
-        rc = set_trust(target);
-    return rc;
-}
-
-void http_target_fini(struct http_target *target)
-{
-    struct http_lane_options *options = &target->options;
-    if (options->password)
-        explicit_bzero((char *)options->password, strlen(options->password));
-    free((char *)options->url);
-    free((char *)options->username);
-    free((char *)options->password);
-    free((char *)options->ca_file);
-    curl_url_cleanup(target->url);
-    curl_slist_free_all(target->headers);
-    X509_STORE_free(target->trust);
-    free(target->flaw);
-}
 
 /* ---- Requests ------------------------------------------------------------------------------ */
 
@@ -118,59 +25,29 @@ void http_request_fail(const struct http_request *r, int error, const char *why)
     r->done(r->arg, &answer);
 }
 
-/* ---- Receiving ----------------------------------------------------------------------------- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
-/* Called with one line each, which may be one of a 1xx answer before the real one, or a trailer. */
-static size_t on_header(char *data, size_t size, size_t count, void *arg)
-{
-    struct http_exchange *x = arg;
-    const struct str line = {data, size * count};
-    if (str_is_empty(str_trim(line)))
-        x->has_whole_head = true;
-    else if (str_starts_nocase(line, STR("HTTP/")))
-        x->has_whole_head = false;
-    x->header_bytes += line.len;
-    if (x->header_bytes <= MAX_HEADER_BYTES)
-        return line.len;
-    x->error = -EMSGSIZE;
-    return 0;
-}
-
-static size_t on_body(char *data, size_t size, size_t count, void *arg)
-{
-    struct http_exchange *x = arg;
-    buf_put(&x->body, data, size * count);
-    if (x->body.error == 0)
-        return size * count;
-    x->error = x->body.error == -ENOSPC ? -EMSGSIZE : -ENOMEM;
-    return 0;
-}
-
-/* ---- Handles ------------------------------------------------------------------------------- */
-
-/* All that stays the same from request to request. */
+/* libcurl connects only: names, addresses, TLS. */
 static unsigned set_constants(CURL *easy)
 {
     static const struct {
         CURLoption option;
         long value;
     } numbers[] = {
+        {CURLOPT_CONNECT_ONLY, 1                      },
         {CURLOPT_NOSIGNAL,     1                      },
         {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1  },
         {CURLOPT_SSLVERSION,   CURL_SSLVERSION_TLSv1_2}, /* or later */
         {CURLOPT_TCP_NODELAY,  1                      },
-        {CURLOPT_POST,         1                      },
-        {CURLOPT_HTTPAUTH,     CURLAUTH_BASIC         }, /* at once, without waiting for a 401 */
         {CURLOPT_QUICK_EXIT,   1                      }, /* a lookup given up is not waited for */
     };
     static const struct {
         CURLoption option;
         const char *value;
     } texts[] = {
-        {CURLOPT_PROTOCOLS_STR, "http,https"          },
-        {CURLOPT_PROXY,         ""                    }, /* none, whatever the environment says */
-        {CURLOPT_NOPROXY,       ""                    }, /* and do not ask it */
-        {CURLOPT_USERAGENT,     "aorta/" AORTA_VERSION},
+        {CURLOPT_PROTOCOLS_STR, "http,https"},
+        {CURLOPT_PROXY,         ""          }, /* none, whatever the environment says */
+        {CURLOPT_NOPROXY,       ""          }, /* and do not ask it */
     };
     unsigned rc = 0;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -184,19 +61,8 @@ static int configure(struct http_exchange *x)
 {
     CURL *easy = x->easy;
     const struct http_target *target = x->target;
-    const struct http_lane_options *options = &target->options;
     unsigned rc = set_constants(easy);
     rc |= curl_easy_setopt(easy, CURLOPT_CURLU, target->url);
-    rc |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, target->headers);
-    if (options->username)
-        rc |= curl_easy_setopt(easy, CURLOPT_USERNAME, options->username);
-    if (options->username && options->password)
-        rc |= curl_easy_setopt(easy, CURLOPT_PASSWORD, options->password);
-    rc |= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->max_answer_bytes);
-    rc |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    rc |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
-    rc |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    rc |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
     rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
     rc |= curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
     rc |= http_wire_set_options(x->wire, easy);
@@ -205,10 +71,26 @@ static int configure(struct http_exchange *x)
     return rc == 0 ? 0 : -ENOMEM;
 }
 
+/* Also a connection that is only on its way. */
+static void disconnect(struct http_exchange *x)
+{
+    if (x->is_started)
+        http_wire_stop(x->wire, x->easy);
+    x->is_started = false;
+    x->is_kept = false;
+    x->link = NULL;
+}
+
 void http_exchange_free(struct http_exchange *x)
 {
+    if (!x)
+        return;
+    disconnect(x);
     curl_easy_cleanup(x->easy);
-    buf_fini(&x->body);
+    if (x->out.data)
+        explicit_bzero(x->out.data, x->out.cap); /* Authorization is in it */
+    buf_fini(&x->out);
+    http_reader_fini(&x->reader);
     free(x);
 }
 
@@ -219,7 +101,8 @@ struct http_exchange *http_exchange_new(const struct http_target *target, struct
         return NULL;
     x->target = target;
     x->wire = wire;
-    buf_init_heap(&x->body, target->options.max_answer_bytes);
+    buf_init_heap(&x->out, SIZE_MAX);
+    http_reader_init(&x->reader, target->options.max_answer_bytes);
     x->easy = curl_easy_init();
     if (x->easy && configure(x) == 0)
         return x;
@@ -234,101 +117,207 @@ struct http_exchange *http_exchange_of(CURL *easy)
     return (struct http_exchange *)(void *)x;
 }
 
-int http_exchange_start(struct http_exchange *x, const struct http_request *r, int64_t timeout_ms)
+/* ---- Connecting ---------------------------------------------------------------------------- */
+
+static enum http_progress fail(struct http_exchange *x, int error, const char *why)
 {
-    x->request = *r;
-    x->error = 0;
-    x->header_bytes = 0;
-    x->has_whole_head = false;
+    x->error = error;
+    if (why != x->why)
+        snprintf(x->why, sizeof x->why, "%s", why);
+    return HTTP_ENDED;
+}
+
+static int connect_anew(struct http_exchange *x)
+{
+    disconnect(x);
+    x->sent = 0;
     x->why[0] = 0;
-    buf_clear(&x->body);
-    curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, r->body.len > 0 ? r->body.ptr : "");
-    curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
-    curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    return http_wire_start(x->wire, x->easy);
+    int64_t left_ms = http_request_left_ms(&x->request, x->target, http_now_ms());
+    curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)(left_ms > 0 ? left_ms : 1));
+    int rc = http_wire_start(x->wire, x->easy);
+    x->is_started = rc == 0;
+    return rc;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------- */
-
-static long info(const struct http_exchange *x, CURLINFO what)
-{
-    long value = 0;
-    curl_easy_getinfo(x->easy, what, &value);
-    return value;
-}
-
-static bool has_passed(const struct http_exchange *x, CURLINFO when)
+static bool has_address(const struct http_exchange *x)
 {
     curl_off_t after_us = 0;
-    curl_easy_getinfo(x->easy, when, &after_us);
+    curl_easy_getinfo(x->easy, CURLINFO_NAMELOOKUP_TIME_T, &after_us);
     return after_us > 0;
 }
 
 static int error_of(const struct http_exchange *x, CURLcode result)
 {
-    if (x->error < 0)
-        return x->error;
+    long os_error = 0;
     switch (result) {
-    case CURLE_OK: /* also when the server closes within the head */
-        return x->has_whole_head && info(x, CURLINFO_RESPONSE_CODE) >= 200 ? 0 : -EIO;
     case CURLE_OPERATION_TIMEDOUT:
         return -ETIMEDOUT;
-    case CURLE_FILESIZE_EXCEEDED:
-        return -EMSGSIZE;
-    case CURLE_OUT_OF_MEMORY: /* also when a header is longer than libcurl's own limit */
-        return has_passed(x, CURLINFO_STARTTRANSFER_TIME_T) ? -EMSGSIZE : -ENOMEM;
+    case CURLE_OUT_OF_MEMORY:
+        return -ENOMEM;
     case CURLE_COULDNT_CONNECT:
-        return info(x, CURLINFO_OS_ERRNO) == ECONNREFUSED ? -ECONNREFUSED : -EIO;
+        curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &os_error);
+        return os_error == ECONNREFUSED ? -ECONNREFUSED : -EIO;
     default:
         return -EIO;
     }
 }
 
-static const char *why_of(const struct http_exchange *x, int error, CURLcode result)
+/* ---- Sending ------------------------------------------------------------------------------- */
+
+static void write_question(struct http_exchange *x)
 {
-    if (error == 0)
-        return "answered";
-    if (error == -EMSGSIZE)
-        return "the answer is too long";
-    if (result == CURLE_OK)
-        return "the answer ends within its head";
-    return x->why[0] ? x->why : curl_easy_strerror(result);
+    struct buf *out = &x->out;
+    if (out->cap > KEPT_OUT_BYTES)
+        buf_fini(out);
+    buf_clear(out);
+    buf_put_str(out, buf_str(&x->target->head));
+    buf_put_u64(out, x->request.body.len);
+    buf_put_text(out, "\r\n\r\n");
+    buf_put_str(out, x->request.body);
 }
 
-bool http_exchange_lacks_address(const struct http_exchange *x, CURLcode result)
+/* What the server has not seen, or not begun to answer on a connection that it had kept for long
+ * enough, is sent again: nobody can say whether it was read. */
+static enum http_progress lose(struct http_exchange *x, const char *why)
 {
-    if (result == CURLE_OPERATION_TIMEDOUT)
-        return !has_passed(x, CURLINFO_NAMELOOKUP_TIME_T);
-    return result == CURLE_COULDNT_RESOLVE_HOST;
+    bool is_sent_again = x->is_kept && !x->reader.has_begun;
+    if (!is_sent_again)
+        return fail(x, -EIO, why);
+    return connect_anew(x) == 0 ? HTTP_GOES_ON : fail(x, -ENOMEM, "out of memory");
 }
 
-void http_exchange_answer(struct http_exchange *x, CURLcode result)
+static enum http_progress send_rest(struct http_exchange *x)
 {
-    int error = error_of(x, result);
-    if (error < 0) {
-        http_request_fail(&x->request, error, why_of(x, error, result));
-        return;
+    while (x->sent < x->out.len) {
+        struct str rest = str_slice(buf_str(&x->out), x->sent, x->out.len);
+        ssize_t n = http_link_send(x->link, rest);
+        if (n == -EAGAIN)
+            break;
+        if (n < 0)
+            return lose(x, "the connection was lost while the question was sent");
+        x->sent += (size_t)n;
     }
-    const struct http_answer whole = {
-        .why = why_of(x, 0, result),
-        .status = (int)info(x, CURLINFO_RESPONSE_CODE),
-        .body = buf_str(&x->body),
-        .took_ms = (uint32_t)(http_now_ms() - x->request.posted_ms),
-    };
-    x->request.done(x->request.arg, &whole);
+    http_link_await_room(x->link, x->sent < x->out.len);
+    return HTTP_GOES_ON;
 }
 
-/* libcurl counts how often a handle found a kept connection dead and took another, over all of its
- * life, and fails what comes after the fifth time. A reset sets that to nought: after each new
- * connection, and now and then, as the other may have been a kept one, too. */
-bool http_exchange_renew(struct http_exchange *x, CURLcode result)
+int http_exchange_start(struct http_exchange *x, const struct http_request *r)
 {
-    if (x->body.cap > KEPT_BODY_BYTES)
-        buf_fini(&x->body);
-    bool is_plain = result == CURLE_OK && info(x, CURLINFO_NUM_CONNECTS) == 0;
-    if (is_plain && ++x->uses < USES_BEFORE_RESET)
-        return true;
-    x->uses = 0;
-    curl_easy_reset(x->easy);
-    return configure(x) == 0;
+    x->request = *r;
+    x->is_busy = true;
+    x->error = 0;
+    x->sent = 0;
+    x->lacks_address = false;
+    http_reader_begin(&x->reader);
+    write_question(x);
+    if (x->out.error)
+        return -ENOMEM;
+    if (!x->link)
+        return connect_anew(x);
+    return send_rest(x) == HTTP_GOES_ON ? 0 : -ENOMEM;
+}
+
+enum http_progress http_exchange_connected(struct http_exchange *x, struct http_link *link,
+                                           CURLcode result)
+{
+    if (link) {
+        x->link = link;
+        return send_rest(x);
+    }
+    x->is_started = false;
+    x->lacks_address = result == CURLE_COULDNT_RESOLVE_HOST ||
+                       (result == CURLE_OPERATION_TIMEDOUT && !has_address(x));
+    return fail(x, error_of(x, result), x->why[0] ? x->why : curl_easy_strerror(result));
+}
+
+/* ---- Receiving ----------------------------------------------------------------------------- */
+
+static enum http_progress take_end(struct http_exchange *x)
+{
+    if (x->is_kept && !x->reader.has_begun)
+        return lose(x, "");
+    int rc = http_reader_end(&x->reader);
+    return rc < 0 ? fail(x, rc, x->reader.why) : HTTP_ENDED;
+}
+
+static enum http_progress take_whole(struct http_exchange *x)
+{
+    char byte;
+    /* What TLS has read ahead would not show on the socket. */
+    if (x->target->is_tls && http_link_receive(x->link, &byte, 1) != -EAGAIN)
+        x->reader.ends_connection = true;
+    return HTTP_ENDED;
+}
+
+static enum http_progress receive(struct http_exchange *x)
+{
+    char bytes[READ_BYTES];
+    for (;;) {
+        ssize_t n = http_link_receive(x->link, bytes, sizeof bytes);
+        if (n == -EAGAIN)
+            return HTTP_GOES_ON;
+        if (n < 0)
+            return lose(x, "the connection was lost");
+        if (n == 0)
+            return take_end(x);
+        int rc = http_reader_take(&x->reader, (struct str){bytes, (size_t)n});
+        if (rc < 0)
+            return fail(x, rc, rc == -ENOMEM ? "out of memory" : x->reader.why);
+        if (x->reader.is_whole)
+            return take_whole(x);
+        if ((size_t)n < sizeof bytes && !x->target->is_tls)
+            return HTTP_GOES_ON; /* that was all, and more will be told */
+    }
+}
+
+enum http_progress http_exchange_go_on(struct http_exchange *x, int events)
+{
+    struct http_link *link = x->link;
+    enum http_progress progress = HTTP_GOES_ON;
+    if (events & UV_READABLE)
+        progress = receive(x);
+    if (progress == HTTP_GOES_ON && x->link == link && x->sent < x->out.len)
+        progress = send_rest(x);
+    return progress;
+}
+
+enum http_progress http_exchange_time_out(struct http_exchange *x)
+{
+    x->lacks_address = !x->link && !has_address(x);
+    return fail(x, -ETIMEDOUT,
+                x->lacks_address ? "the name was not found in time"
+                : !x->link       ? "no connection in time"
+                                 : "no answer in time");
+}
+
+/* ---- Ended --------------------------------------------------------------------------------- */
+
+void http_exchange_take_answer(struct http_exchange *x, struct buf *body,
+                               struct http_answer *answer)
+{
+    x->is_busy = false;
+    *answer = (struct http_answer){.error = x->error, .why = x->why};
+    answer->took_ms = (uint32_t)(http_now_ms() - x->request.posted_ms);
+    if (x->error < 0)
+        return;
+    const struct buf mine = x->reader.body;
+    x->reader.body = *body;
+    *body = mine;
+    answer->why = "answered";
+    answer->status = x->reader.status;
+    answer->body = buf_str(body);
+}
+
+bool http_exchange_keep(struct http_exchange *x)
+{
+    x->is_kept = x->error == 0 && x->sent == x->out.len && !x->reader.ends_connection;
+    if (!x->is_kept)
+        disconnect(x);
+    return x->is_kept;
+}
+
+bool http_exchange_is_alive(struct http_exchange *x)
+{
+    char byte;
+    return http_link_receive(x->link, &byte, 1) == -EAGAIN;
 }

@@ -1,7 +1,7 @@
-/* libcurl's multi_socket interface on a libuv loop. Each connection has one uv_poll for life:
- * libcurl asks to stop watching after every transfer and to watch again at the next, and to obey
- * would cost two system calls a request. So "stop" is remembered only; should an event come for
- * nobody, as when the server closes an idle connection, watching ends then. */
+/* libcurl's multi_socket interface on a libuv loop, until a connection is there; from then on its
+ * bytes are moved here, and libcurl is asked only to encrypt them and to disconnect. A connection's
+ * handle stays in the multi all the time, for with it libcurl closes the connection. Each has one
+ * uv_poll for life: when libcurl asks to stop watching, that is remembered only. */
 #include "http_internal.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -10,13 +10,16 @@
 
 enum { BUCKETS = 64 };
 
-struct watched {
+/* A descriptor that is watched. */
+struct http_link {
     uv_poll_t poll;
     struct http_wire *wire;
-    struct watched *next; /* in its bucket */
+    struct http_link *next; /* in its bucket */
     curl_socket_t fd;
     bool is_connection; /* else the pipe by which a resolver thread wakes us */
-    int wanted;         /* UV_READABLE, UV_WRITABLE: what libcurl waits for */
+    bool is_plain;      /* once connected: no TLS */
+    CURL *easy;         /* once connected; until then events are libcurl's */
+    int wanted;         /* UV_READABLE, UV_WRITABLE: what is waited for */
     int polled;         /* what the loop looks for; perhaps more than wanted */
 };
 
@@ -27,24 +30,53 @@ struct http_wire {
     uv_idle_t turn;   /* in place of a timer that is due at once */
     unsigned handles; /* of these two, not yet closed */
     bool is_closed;
-    http_wire_ended_fn *ended;
-    void *arg;
-    struct watched *bucket[BUCKETS];
+    struct http_wire_events events;
+    struct http_link *bucket[BUCKETS];
 };
 
-/* ---- Running ------------------------------------------------------------------------------- */
+/* ---- Connecting ---------------------------------------------------------------------------- */
+
+static struct http_link **find_place(struct http_wire *wire, curl_socket_t fd)
+{
+    struct http_link **place = &wire->bucket[(unsigned)fd % BUCKETS];
+    while (*place && (*place)->fd != fd)
+        place = &(*place)->next;
+    return place;
+}
+
+static void watch(struct http_link *w, int wanted);
+
+/* The connection is ours now. NULL if libcurl knows none. */
+static struct http_link *take_over(struct http_wire *wire, CURL *easy)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    char *scheme = NULL;
+    curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+    curl_easy_getinfo(easy, CURLINFO_SCHEME, &scheme);
+    struct http_link *link = fd == CURL_SOCKET_BAD ? NULL : *find_place(wire, fd);
+    if (!link)
+        return NULL;
+    link->easy = easy;
+    link->is_plain = scheme && strcasecmp(scheme, "http") == 0;
+    watch(link, UV_READABLE);
+    return link;
+}
+
+static void tell(struct http_wire *wire, CURL *easy, CURLcode result)
+{
+    struct http_link *link = result == CURLE_OK ? take_over(wire, easy) : NULL;
+    if (!link)
+        curl_multi_remove_handle(wire->multi, easy);
+    wire->events.connected(wire->events.arg, easy, link, result);
+}
 
 static void run(struct http_wire *wire, curl_socket_t fd, int events)
 {
     int ignored;
     CURLMsg *message;
     curl_multi_socket_action(wire->multi, fd, events, &ignored);
-    while (!wire->is_closed && (message = curl_multi_info_read(wire->multi, &ignored))) {
-        CURL *easy = message->easy_handle;
-        CURLcode result = message->data.result;
-        curl_multi_remove_handle(wire->multi, easy);
-        wire->ended(wire->arg, easy, result);
-    }
+    while (!wire->is_closed && (message = curl_multi_info_read(wire->multi, &ignored)))
+        tell(wire, message->easy_handle, message->data.result);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -75,17 +107,9 @@ static int on_new_timeout(CURLM *multi, long timeout_ms, void *arg)
 
 /* ---- Watching ------------------------------------------------------------------------------ */
 
-static struct watched **find_place(struct http_wire *wire, curl_socket_t fd)
+static struct http_link *add_watched(struct http_wire *wire, curl_socket_t fd, bool is_connection)
 {
-    struct watched **place = &wire->bucket[(unsigned)fd % BUCKETS];
-    while (*place && (*place)->fd != fd)
-        place = &(*place)->next;
-    return place;
-}
-
-static struct watched *add_watched(struct http_wire *wire, curl_socket_t fd, bool is_connection)
-{
-    struct watched *w = calloc(1, sizeof *w);
+    struct http_link *w = calloc(1, sizeof *w);
     if (!w || uv_poll_init(wire->uv, &w->poll, fd) < 0) {
         free(w);
         return NULL;
@@ -94,7 +118,7 @@ static struct watched *add_watched(struct http_wire *wire, curl_socket_t fd, boo
     w->wire = wire;
     w->fd = fd;
     w->is_connection = is_connection;
-    struct watched **place = &wire->bucket[(unsigned)fd % BUCKETS];
+    struct http_link **place = &wire->bucket[(unsigned)fd % BUCKETS];
     w->next = *place;
     *place = w;
     return w;
@@ -106,16 +130,16 @@ static void on_poll_closed(uv_handle_t *handle)
 }
 
 /* Before its descriptor is closed, which a later socket may have again. */
-static void remove_watched(struct watched **place)
+static void remove_watched(struct http_link **place)
 {
-    struct watched *w = *place;
+    struct http_link *w = *place;
     *place = w->next;
     uv_close((uv_handle_t *)&w->poll, on_poll_closed);
 }
 
 /* What failed is for libcurl to find out, by the read or write that it waits for: told of an error,
  * it would not try again on another connection. */
-static int events_to_curl(const struct watched *w, int status, int events)
+static int events_to_curl(const struct http_link *w, int status, int events)
 {
     int happened = status < 0 ? w->wanted : events;
     return (happened & UV_READABLE ? CURL_CSELECT_IN : 0) |
@@ -124,18 +148,23 @@ static int events_to_curl(const struct watched *w, int status, int events)
 
 static void on_event(uv_poll_t *poll, int status, int events)
 {
-    struct watched *w = poll->data;
+    struct http_link *w = poll->data;
     if (status < 0)
         w->polled = 0; /* libuv has stopped it */
-    if (w->wanted != 0) {
+    if (w->easy) {
+        const struct http_wire_events *to = &w->wire->events;
+        int happened = status < 0 ? w->wanted : events;
+        watch(w, w->wanted); /* what came before an error may be read only in part now */
+        to->ready(to->arg, w->easy, happened);
+    } else if (w->wanted != 0) {
         run(w->wire, w->fd, events_to_curl(w, status, events));
-        return;
+    } else {
+        uv_poll_stop(poll);
+        w->polled = 0;
     }
-    uv_poll_stop(poll);
-    w->polled = 0;
 }
 
-static void watch(struct watched *w, int wanted)
+static void watch(struct http_link *w, int wanted)
 {
     w->wanted = wanted;
     if (wanted == 0 || wanted == w->polled)
@@ -151,8 +180,8 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *arg, void *
     (void)easy;
     (void)assigned;
     struct http_wire *wire = arg;
-    struct watched **place = find_place(wire, fd);
-    struct watched *w = *place;
+    struct http_link **place = find_place(wire, fd);
+    struct http_link *w = *place;
     int wanted = what == CURL_POLL_REMOVE ? 0
                                           : (what & CURL_POLL_IN ? UV_READABLE : 0) |
                                                 (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
@@ -160,7 +189,7 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *arg, void *
         w = add_watched(wire, fd, false);
     if (w && wanted == 0 && !w->is_connection)
         remove_watched(place);
-    else if (w)
+    else if (w && !w->easy)
         watch(w, wanted);
     return 0;
 }
@@ -183,7 +212,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 
 static int on_close_socket(void *arg, curl_socket_t fd)
 {
-    struct watched **place = find_place(arg, fd);
+    struct http_link **place = find_place(arg, fd);
     if (*place)
         remove_watched(place);
     return close(fd);
@@ -199,10 +228,42 @@ CURLcode http_wire_set_options(struct http_wire *wire, CURL *easy)
     return rc == 0 ? CURLE_OK : CURLE_FAILED_INIT;
 }
 
+/* ---- Bytes --------------------------------------------------------------------------------- */
+
+/* Always by libcurl: having sent by a handle, it does not take the connection for an idle one that
+ * it may close. */
+ssize_t http_link_send(struct http_link *link, struct str bytes)
+{
+    size_t n = 0;
+    CURLcode rc = curl_easy_send(link->easy, bytes.ptr, bytes.len, &n);
+    if (rc == CURLE_AGAIN || (rc == CURLE_OK && n == 0))
+        return -EAGAIN;
+    return rc == CURLE_OK ? (ssize_t)n : -EIO;
+}
+
+ssize_t http_link_receive(struct http_link *link, void *bytes, size_t most)
+{
+    size_t got = 0;
+    if (link->is_plain) {
+        ssize_t n = recv(link->fd, bytes, most, 0);
+        bool is_early = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+        return n >= 0 ? n : is_early ? -EAGAIN : -EIO;
+    }
+    CURLcode rc = curl_easy_recv(link->easy, bytes, most, &got);
+    if (rc == CURLE_AGAIN)
+        return -EAGAIN;
+    return rc == CURLE_OK ? (ssize_t)got : -EIO;
+}
+
+void http_link_await_room(struct http_link *link, bool wanted)
+{
+    watch(link, UV_READABLE | (wanted ? UV_WRITABLE : 0));
+}
+
 /* ---- Life ---------------------------------------------------------------------------------- */
 
-struct http_wire *http_wire_open(uv_loop_t *uv, unsigned max_connections, http_wire_ended_fn *ended,
-                                 void *arg)
+struct http_wire *http_wire_open(uv_loop_t *uv, unsigned max_connections,
+                                 const struct http_wire_events *events)
 {
     struct http_wire *wire = calloc(1, sizeof *wire);
     CURLM *multi = wire ? curl_multi_init() : NULL;
@@ -210,7 +271,7 @@ struct http_wire *http_wire_open(uv_loop_t *uv, unsigned max_connections, http_w
         free(wire);
         return NULL;
     }
-    *wire = (struct http_wire){.multi = multi, .uv = uv, .ended = ended, .arg = arg, .handles = 2};
+    *wire = (struct http_wire){.multi = multi, .uv = uv, .events = *events, .handles = 2};
     uv_timer_init(uv, &wire->timer);
     uv_idle_init(uv, &wire->turn);
     wire->timer.data = wire->turn.data = wire;

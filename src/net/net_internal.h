@@ -21,9 +21,15 @@ struct net_loop {
     const struct net_tls_ticket_key *ticket_key; /* while the vhosts are opened */
     struct net_loop_events events;
     struct net_stream_events streams;
+    struct net_udp *first_udp; /* all that are open */
     struct net_stream *first_stream; /* all that are open, so that closing the loop can end them */
     struct net_stream *first_unread; /* just shaken hands, with bytes that came along */
 };
+
+/* From the first to the second, datagrams are gathered, to be sent together: for whoever is about
+ * to learn many things at once. */
+void net_udp_gather(struct net_loop *loop);
+void net_udp_send_gathered(struct net_loop *loop);
 
 /* The vhosts that streams are adopted into. Errors as net_loop_open(). */
 int net_tls_open_vhosts(struct net_loop *loop, const char *cert_file, const char *key_file,

@@ -20,13 +20,15 @@ struct slot {
 };
 
 struct net_udp {
+    struct net_loop *loop;
+    struct net_udp *next, *previous; /* of the loop's */
     uv_poll_t poll;
     int fd;
     bool is_wildcard; /* answers must name the address that the request was sent to */
     size_t max_bytes;
     net_datagram_fn *received;
     void *arg;
-    bool is_receiving; /* answers are gathered */
+    bool is_gathering; /* what is sent: while receiving, and when asked to */
     struct mmsghdr in_header[BATCH], out_header[BATCH];
     struct slot in[BATCH], out[BATCH];
     unsigned out_count;
@@ -142,7 +144,22 @@ int net_udp_send(struct net_udp *u, const struct net_address *remote,
                               .msg_iovlen = 1};
     if (u->is_wildcard && local->any.sa_family == remote->any.sa_family)
         put_local_address(slot, header, local);
-    return u->is_receiving ? 0 : flush(u);
+    return u->is_gathering ? 0 : flush(u);
+}
+
+void net_udp_gather(struct net_loop *loop)
+{
+    for (struct net_udp *u = loop->first_udp; u; u = u->next)
+        u->is_gathering = true;
+}
+
+void net_udp_send_gathered(struct net_loop *loop)
+{
+    for (struct net_udp *u = loop->first_udp; u; u = u->next) {
+        u->is_gathering = false;
+        if (u->out_count > 0)
+            flush(u);
+    }
 }
 
 static void deliver(struct net_udp *u, unsigned i)
@@ -177,10 +194,10 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         int count = recvmmsg(u->fd, u->in_header, BATCH, MSG_DONTWAIT, NULL);
         if (count <= 0)
             return; /* also on an ICMP error of an earlier answer: nothing to do about it */
-        u->is_receiving = true;
+        u->is_gathering = true;
         for (int i = 0; i < count; i++)
             deliver(u, (unsigned)i);
-        u->is_receiving = false;
+        u->is_gathering = false;
         flush(u);
         reset_headers(u, count);
         if (count < BATCH)
@@ -206,6 +223,21 @@ static int allocate(struct net_udp *u)
     return 0;
 }
 
+static void link_udp(struct net_udp *u)
+{
+    u->next = u->loop->first_udp;
+    if (u->next)
+        u->next->previous = u;
+    u->loop->first_udp = u;
+}
+
+static void unlink_udp(struct net_udp *u)
+{
+    *(u->previous ? &u->previous->next : &u->loop->first_udp) = u->next;
+    if (u->next)
+        u->next->previous = u->previous;
+}
+
 static void free_udp(struct net_udp *u)
 {
     if (u->fd >= 0)
@@ -221,6 +253,7 @@ int net_udp_open(struct net_loop *loop, struct net_address *address, size_t max_
     struct net_udp *u = calloc(1, sizeof *u);
     if (!u)
         return -ENOMEM;
+    u->loop = loop;
     u->max_bytes = max_bytes;
     u->received = received;
     u->arg = arg;
@@ -235,6 +268,7 @@ int net_udp_open(struct net_loop *loop, struct net_address *address, size_t max_
         return rc;
     }
     u->poll.data = u;
+    link_udp(u);
     uv_poll_start(&u->poll, UV_READABLE, on_readable);
     *out = u;
     return 0;
@@ -250,6 +284,8 @@ void net_udp_close(struct net_udp *u)
 {
     if (!u)
         return;
+    flush(u);
+    unlink_udp(u);
     uv_poll_stop(&u->poll);
     close(u->fd);
     u->fd = -1; /* whoever still sends hits no socket of others */

@@ -24,6 +24,7 @@ enum {
 };
 
 struct redis_link {
+    struct net_loop *loop;
     redisAsyncContext *context; /* NULL: freed by hiredis */
     uv_poll_t poll;
     uv_prepare_t flush; /* active while there are commands to write before the loop waits */
@@ -89,10 +90,15 @@ static void poll_writable(struct redis_link *link, bool wanted)
     uv_poll_start(&link->poll, UV_READABLE | (wanted ? UV_WRITABLE : 0), on_poll);
 }
 
+/* Many at once, each of which may have a phone told. */
 static bool read_answers(struct redis_link *link)
 {
+    struct net_loop *loop = link->loop;
+    net_udp_gather(loop);
     redisAsyncHandleRead(link->context);
-    return settle(link);
+    bool is_open = settle(link);
+    net_udp_send_gathered(loop);
+    return is_open;
 }
 
 static bool write_commands(struct redis_link *link)
@@ -180,6 +186,7 @@ static int attach(struct redis_link *link, struct net_loop *loop, redisAsyncCont
         redis_reply_builder_fini(&link->builder);
         return rc;
     }
+    link->loop = loop;
     uv_prepare_init(&loop->uv, &link->flush);
     link->poll.data = link->flush.data = link;
     link->open_handles = 2;

@@ -1,9 +1,18 @@
 #include <aorta/binding_json.h>
 
-static void put_member(struct buf *b, const char *name, struct str value)
+/* All but the first. */
+#define MEMBER(name) STR(",\"" name "\":")
+
+static void put_text(struct buf *b, struct str member, struct str value)
 {
-    buf_printf(b, ",\"%s\":", name);
+    buf_put_str(b, member);
     buf_put_json(b, value);
+}
+
+static void put_number(struct buf *b, struct str member, uint64_t value)
+{
+    buf_put_str(b, member);
+    buf_put_u64(b, value);
 }
 
 /* End of the Path value that starts at `from`: the comma between two stands outside of <> and "".
@@ -42,17 +51,36 @@ static void put_path(struct buf *b, struct str path)
 static void put_q(struct buf *b, int32_t q_milli)
 {
     int32_t q = q_milli < 0 ? 1000 : q_milli; /* none given counts as the highest */
-    buf_printf(b, ",\"q\":%d.%03d", q / 1000, q % 1000);
+    const char digits[] = {(char)('0' + q / 1000), '.', (char)('0' + q / 100 % 10),
+                           (char)('0' + q / 10 % 10), (char)('0' + q % 10)};
+    buf_put_text(b, ",\"q\":");
+    buf_put(b, digits, sizeof digits);
+}
+
+static void put_shortest_hex(struct buf *b, uint32_t n)
+{
+    char digits[8];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = "0123456789abcdef"[n & 15];
+    while ((n >>= 4) > 0);
+    buf_put(b, digits + at, sizeof digits - at);
 }
 
 /* The name that the log prints as conn=. */
 static void put_flow(struct buf *b, conn_id conn)
 {
-    if (conn == 0)
+    if (conn == 0) {
         buf_put_text(b, ",\"flow\":null");
-    else
-        buf_printf(b, ",\"flow\":\"%x.%x.%x\"", conn_id_worker(conn), conn_id_slot(conn),
-                   conn_id_generation(conn));
+        return;
+    }
+    buf_put_text(b, ",\"flow\":\"");
+    put_shortest_hex(b, conn_id_worker(conn));
+    buf_put_char(b, '.');
+    put_shortest_hex(b, conn_id_slot(conn));
+    buf_put_char(b, '.');
+    put_shortest_hex(b, conn_id_generation(conn));
+    buf_put_char(b, '"');
 }
 
 static void put_proxy(struct buf *b, const struct net_address *source)
@@ -69,7 +97,7 @@ static void put_instance(struct buf *b, struct str instance)
         buf_put_text(b, ",\"instance\":null");
         return;
     }
-    put_member(b, "instance", str_slice(instance, 1, instance.len - 1)); /* without quotes */
+    put_text(b, MEMBER("instance"), str_slice(instance, 1, instance.len - 1)); /* without quotes */
 }
 
 static struct str either(struct str a, struct str b)
@@ -87,25 +115,24 @@ void binding_put_members(struct buf *b, const struct binding *binding,
 {
     buf_put_text(b, "\"contact\":");
     buf_put_json(b, binding->contact);
-    put_member(b, "protocol", str_from(transport_kind_name(binding->protocol)));
+    put_text(b, MEMBER("protocol"), str_from(transport_kind_name(binding->protocol)));
     put_proxy(b, &binding->source);
-    put_member(b, "sbcAddress", either(binding->sbc_address, ctx->sbc_address));
+    put_text(b, MEMBER("sbcAddress"), either(binding->sbc_address, ctx->sbc_address));
     if (ctx->now_ms > 0)
-        buf_printf(b, ",\"expiresIn\":%llu",
-                   (unsigned long long)(left_ms(binding, ctx->now_ms) + 999) / 1000);
-    buf_printf(b, ",\"expiryTime\":%llu", (unsigned long long)binding->expires_ms);
+        put_number(b, MEMBER("expiresIn"), (left_ms(binding, ctx->now_ms) + 999) / 1000);
+    put_number(b, MEMBER("expiryTime"), binding->expires_ms);
     put_q(b, binding->q_milli);
-    put_member(b, "callId", binding->call_id);
-    buf_printf(b, ",\"cseq\":%u", binding->cseq);
+    put_text(b, MEMBER("callId"), binding->call_id);
+    put_number(b, MEMBER("cseq"), binding->cseq);
     put_instance(b, binding->instance);
     if (binding->reg_id > 0)
-        buf_printf(b, ",\"regId\":%u", binding->reg_id);
+        put_number(b, MEMBER("regId"), binding->reg_id);
     else
         buf_put_text(b, ",\"regId\":null");
     put_path(b, binding->path);
-    put_member(b, "userAgent", binding->user_agent);
+    put_text(b, MEMBER("userAgent"), binding->user_agent);
     buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
-    put_member(b, "node", either(binding->node, ctx->node));
+    put_text(b, MEMBER("node"), either(binding->node, ctx->node));
     put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
     buf_put_text(b, ",\"grant\":");
     buf_put_str(b, str_is_empty(binding->grant) ? STR("null") : binding->grant);

@@ -32,12 +32,19 @@ void redis_args_printf(struct redis_args *c, const char *format, ...)
 
 void redis_args_put_number(struct redis_args *c, uint64_t n)
 {
-    redis_args_printf(c, "%llu", (unsigned long long)n);
+    char memory[20];
+    struct buf digits;
+    buf_init_fixed(&digits, memory, sizeof memory);
+    buf_put_u64(&digits, n);
+    redis_args_put(c, arena_copy(c->arena, buf_str(&digits)));
 }
 
 void redis_args_put_hex(struct redis_args *c, uint64_t n)
 {
-    redis_args_printf(c, "%016llx", (unsigned long long)n);
+    char digits[16];
+    for (size_t i = sizeof digits; i-- > 0; n >>= 4)
+        digits[i] = "0123456789abcdef"[n & 15];
+    redis_args_put(c, arena_copy(c->arena, (struct str){digits, sizeof digits}));
 }
 
 int redis_args_eval(const struct redis_args *c, struct redis_client *client,

@@ -66,8 +66,11 @@ void redis_put_binding(const struct redis_store *r, struct buf *b, const struct 
     };
     buf_put_char(b, '{');
     binding_put_members(b, binding, &ctx);
-    buf_printf(b, ",\"epoch\":\"%s\",\"refreshedTime\":%llu,\"outbound\":%s", c->epoch,
-               (unsigned long long)binding->refreshed_ms, binding->is_outbound ? "true" : "false");
+    buf_put_text(b, ",\"epoch\":\"");
+    buf_put_text(b, c->epoch);
+    buf_put_text(b, "\",\"refreshedTime\":");
+    buf_put_u64(b, binding->refreshed_ms);
+    buf_put_text(b, binding->is_outbound ? ",\"outbound\":true" : ",\"outbound\":false");
     if (redis_is_jambonz(r)) {
         if (!str_is_empty(binding->grant))
             put_hooks(b, binding->grant);

@@ -93,17 +93,26 @@ static void put_sets(struct redis_args *c, const struct redis_apply *op)
     }
 }
 
+static void put_proxy(struct redis_args *c, const struct net_address *source)
+{
+    char host_port[NET_ADDRESS_TEXT], memory[sizeof "sip:" + NET_ADDRESS_TEXT];
+    struct buf proxy;
+    buf_init_fixed(&proxy, memory, sizeof memory);
+    buf_put_text(&proxy, "sip:");
+    buf_put_str(&proxy, net_address_host_port(source, host_port));
+    redis_args_put(c, arena_copy(c->arena, buf_str(&proxy)));
+}
+
 /* The first contact of a request with several stands for it, as it is listed first. */
 static void put_newest(struct redis_args *c, const struct redis_apply *op)
 {
-    char proxy[NET_ADDRESS_TEXT];
     if (op->decision.add_count == 0 || redis_is_jambonz(op->r))
         return;
     const struct binding *b = &op->decision.add[0];
     redis_args_put(c, b->contact);
     redis_args_put(c, str_from(transport_kind_name(b->protocol)));
     redis_args_put(c, str_from(op->r->cluster->sbc_address));
-    redis_args_printf(c, "sip:%.*s", STR_ARG(net_address_host_port(&b->source, proxy)));
+    put_proxy(c, &b->source);
 }
 
 /* ---- The command --------------------------------------------------------------------------- */
@@ -141,11 +150,22 @@ static void put_all(struct redis_args *c, const struct redis_apply *op)
     put_newest(c, op);
 }
 
+/* Many are drawn at once: the system is not asked for each. */
+static int draw_revision(struct redis_store *r, uint64_t *out)
+{
+    enum { DRAWN = sizeof r->drawn / sizeof *r->drawn };
+    if (r->drawn_left == 0 && net_random(r->drawn, sizeof r->drawn) < 0)
+        return -EIO;
+    r->drawn_left = (r->drawn_left > 0 ? r->drawn_left : DRAWN) - 1;
+    *out = r->drawn[r->drawn_left];
+    *out += *out == 0; /* 0 is no key */
+    return 0;
+}
+
 int redis_save_send(struct redis_apply *op, redis_replied_fn *done)
 {
-    if (net_random(&op->next_revision, sizeof op->next_revision) < 0)
+    if (draw_revision(op->r, &op->next_revision) < 0)
         return -ENOMEM;
-    op->next_revision += op->next_revision == 0; /* 0 is no key */
     struct redis_args c;
     redis_args_init(&c, op->arena,
                     FIXED_ARGS + op->count + op->stale_count +

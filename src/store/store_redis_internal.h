@@ -56,6 +56,8 @@ struct redis_store {
     unsigned patches_in_flight;
     unsigned applies_in_flight; /* sent or waiting for their turn */
     struct ratelimit trouble_log;
+    uint64_t drawn[64]; /* random numbers for revisions, of which these */
+    unsigned drawn_left;
 };
 
 static inline struct redis_store *redis_store(struct store *s)

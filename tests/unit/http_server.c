@@ -177,22 +177,31 @@ static void *serve_plain(void *arg)
 
 /* ---- TLS ----------------------------------------------------------------------------------- */
 
-static void serve_tls_connection(struct http_server *s, SSL *ssl)
+static bool serve_tls_request(struct http_server *s, SSL *ssl)
 {
     char in[HTTP_SERVER_REQUEST_BYTES];
     size_t len = 0, n;
-    if (SSL_accept(ssl) != 1)
-        return;
     while (whole_request(in, len) == 0) {
         if (SSL_read_ex(ssl, in + len, sizeof in - len, &n) != 1)
-            return;
+            return false;
         len += n;
     }
     note_request(s, in, len);
     SSL_write_ex(ssl, s->script.answer, strlen(s->script.answer), &n);
-    SSL_shutdown(ssl);
     s->asking--;
     s->counts.answered++;
+    return true;
+}
+
+static void serve_tls_connection(struct http_server *s, SSL *ssl)
+{
+    unsigned left = s->script.tls_answers > 0 ? s->script.tls_answers : 1;
+    if (SSL_accept(ssl) != 1)
+        return;
+    while (left > 0 && serve_tls_request(s, ssl))
+        left--;
+    if (left == 0)
+        SSL_shutdown(ssl);
 }
 
 static void *serve_tls(void *arg)

@@ -17,6 +17,7 @@ struct http_server_script {
     const char *last_words;
     unsigned answers;                 /* to all; then it is silent; 0: no limit */
     const char *cert_file, *key_file; /* TLS, one connection after the other; NULL: none */
+    unsigned tls_answers;             /* on each of these; 0: one */
 };
 
 struct http_server;

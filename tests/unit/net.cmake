@@ -1,5 +1,6 @@
 add_unit_test(cert net)
 add_unit_test(net_udp net)
+add_unit_test(http_reader net)
 add_unit_test(http_client net)
 target_sources(test_http_client PRIVATE unit/http_server.c)
 

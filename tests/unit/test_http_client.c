@@ -296,6 +296,50 @@ static void sends_no_credentials_without_a_user(void **state)
     assert_null(memmem(counts.last, counts.last_len, "Authorization", 13));
 }
 
+static void what_the_url_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *begin, *end; /* of the URL, around the port */
+        const char *username, *password;
+        const char *first_line, *authorization;
+        const char *why;
+    } row[] = {
+        {"http://127.0.0.1:",             "",                         NULL,   NULL,     "POST / HTTP/1.1\r\n",       NULL,       "no path"                          },
+        {"http://127.0.0.1:",             "?a=b&c",                   NULL,   NULL,     "POST /?a=b&c HTTP/1.1\r\n", NULL,
+         "query only"                                                                                                                                               },
+        {"http://127.0.0.1:",             "/a%20b/%C3%85?x=%0D#part", NULL,   NULL,
+         "POST /a%20b/%C3%85?x=%0D HTTP/1.1\r\n",                                                                    NULL,       "escapes stay, a fragment does not"},
+        {"HTTP://u%40x:p%3Aw@127.0.0.1:", "/",                        NULL,   NULL,     "POST / HTTP/1.1\r\n",
+         "dUB4OnA6dw==",                                                                                                         "credentials, unescaped"           },
+        {"http://u@127.0.0.1:",           "/",                        NULL,   NULL,     "POST / HTTP/1.1\r\n",       "dTo=",     "no password"                      },
+        {"http://u:p@127.0.0.1:",         "/",                        "user", "s3cret", "POST / HTTP/1.1\r\n",
+         "dXNlcjpzM2NyZXQ=",                                                                                                     "others count more"                },
+        {"http://127.0.0.1:",             "/",                        "user", NULL,     "POST / HTTP/1.1\r\n",       "dXNlcjo=", "a user alone"                     },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct fixture f;
+        open_fixture(&f, &friendly);
+        struct http_lane_options options = options_of(&f, "http", "127.0.0.1");
+        snprintf(f.url, sizeof f.url, "%s%u%s", row[i].begin, http_server_port(f.server),
+                 row[i].end);
+        options.username = row[i].username;
+        options.password = row[i].password;
+        open_lane(&f, &options);
+        assert_ok(ask(&f, 0));
+        struct http_server_counts counts = close_fixture(&f);
+        counts.last[counts.last_len] = 0;
+        char expected[64] = "Authorization";
+        if (row[i].authorization)
+            snprintf(expected, sizeof expected, "\r\nAuthorization: Basic %s\r\n",
+                     row[i].authorization);
+        bool has_line = strstr(counts.last, expected) != NULL;
+        if (strncmp(counts.last, row[i].first_line, strlen(row[i].first_line)) != 0 ||
+            has_line != (row[i].authorization != NULL))
+            fail_msg("row %zu: %s: %s", i, row[i].why, counts.last);
+    }
+}
+
 static void texts_are_copied(void **state)
 {
     (void)state;
@@ -1087,11 +1131,46 @@ static void a_file_that_brings_no_certificate(void **state)
     }
 }
 
+/* Their tickets come between the answers, and long answers in many records. */
+static void keeps_tls_connections(void **state)
+{
+    (void)state;
+    enum { LONG = 100000, ROUNDS = 60 };
+    static char text[LONG + 100];
+    char cert[128], key[128];
+    size_t head = (size_t)sprintf(text, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LONG);
+    memset(text + head, 'x', LONG);
+    const char *const answers_there[] = {ANSWER, text};
+    for (size_t i = 0; i < COUNT(answers_there); i++) {
+        struct fixture f;
+        const struct http_server_script script = {.answer = answers_there[i],
+                                                  .tls_answers = 20,
+                                                  .cert_file = file_in_folder(cert, "a.crt"),
+                                                  .key_file = file_in_folder(key, "a.key")};
+        open_fixture(&f, &script);
+        struct http_lane_options options = options_of(&f, "https", "127.0.0.1");
+        options.ca_file = cert;
+        options.max_answer_bytes = LONG;
+        options.max_in_flight = 1;
+        open_lane(&f, &options);
+        for (size_t k = 0; k < ROUNDS; k++) {
+            struct result *r = ask(&f, k);
+            if (r->error != 0 || r->status != 200 || r->body_len != (i == 0 ? strlen(BODY) : LONG))
+                fail_msg("answer %zu, %zu: error %d (%s), %zu bytes", i, k, r->error, r->why,
+                         r->body_len);
+        }
+        struct http_server_counts counts = close_fixture(&f);
+        assert_int_equal(counts.requests, ROUNDS);
+        assert_int_equal(counts.connections, ROUNDS / 20);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asks_byte_by_byte),
         cmocka_unit_test(sends_no_credentials_without_a_user),
+        cmocka_unit_test(what_the_url_says),
         cmocka_unit_test(texts_are_copied),
         cmocka_unit_test(an_empty_body_is_sent),
         cmocka_unit_test(keeps_connections),
@@ -1125,6 +1204,7 @@ int main(void)
         cmocka_unit_test(a_lookup_that_hangs),
         cmocka_unit_test(whom_to_trust),
         cmocka_unit_test(a_file_that_brings_no_certificate),
+        cmocka_unit_test(keeps_tls_connections),
     };
     /* No test may go by a proxy, though the environment says so. */
     setenv("http_proxy", "http://127.0.0.1:1", 1);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above first */
+#include "net/net_internal.h"
 #include <aorta/net.h>
 #include <cmocka.h>
 #include <errno.h>
@@ -237,6 +238,40 @@ static void long_answers(void **state)
     close_server(&s);
 }
 
+static bool has_received(int client)
+{
+    char text[8];
+    return recv(client, text, sizeof text, MSG_DONTWAIT) >= 0;
+}
+
+/* Until told otherwise, or closed; at once again afterwards. */
+static void gathers_when_asked_to(void **state)
+{
+    (void)state;
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        struct server s;
+        assert_true(open_server(&s, "127.0.0.1", MAX_BYTES));
+        int client = open_client("127.0.0.1");
+        struct net_address to = address_of(client);
+        net_udp_gather(s.loop);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(net_udp_send(s.udp, &to, &s.address, "late", 4), 0);
+        assert_false(has_received(client));
+        if (is_closed) {
+            close_server(&s);
+        } else {
+            net_udp_send_gathered(s.loop);
+            assert_int_equal(net_udp_send(s.udp, &to, &s.address, "soon", 4), 0);
+        }
+        for (int i = 0; i < 4 - is_closed; i++)
+            assert_true(has_received(client));
+        assert_false(has_received(client));
+        if (!is_closed)
+            close_server(&s);
+        close(client);
+    }
+}
+
 /* The address that refuses to be sent to; and one where nobody listens, whose ICMP comes back. */
 static struct net_address bad_destination, dead_destination;
 
@@ -376,6 +411,7 @@ int main(void)
         cmocka_unit_test(longest_of_all),
         cmocka_unit_test(batches),
         cmocka_unit_test(long_answers),
+        cmocka_unit_test(gathers_when_asked_to),
         cmocka_unit_test(bad_destinations_harm_nobody_else),
         cmocka_unit_test(sends_unasked),
         cmocka_unit_test(answers_from_where_it_was_asked),

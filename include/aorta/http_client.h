@@ -1,7 +1,7 @@
-/* aorta/http_client.h - JSON posted to other people's servers (HTTP/1.1 keep-alive, libcurl's multi
- * interface on the worker's loop). One client a worker; everything here is called on that worker's
- * thread, and every `done` runs on it. DNS and TLS never block the loop. Call net_init() before: it
- * has SIGPIPE ignored, which TLS may raise. */
+/* aorta/http_client.h - JSON posted to other people's servers (HTTP/1.1 keep-alive on the worker's
+ * loop; libcurl connects). One client a worker; everything here is called on that worker's thread,
+ * and every `done` runs on it. DNS and TLS never block the loop. Call net_init() before: it has
+ * SIGPIPE ignored, which TLS may raise. */
 #ifndef AORTA_HTTP_CLIENT_H
 #define AORTA_HTTP_CLIENT_H
 #include <aorta/net.h>

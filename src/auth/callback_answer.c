@@ -267,6 +267,11 @@ static void read_object(struct reading *r)
 
 static void read_body(struct str body, struct arena *arena, struct callback_answer *out)
 {
+    if (str_eq(body, STR("{\"status\":\"ok\"}"))) { /* what is said most of the time */
+        out->said = CALLBACK_SAID_OK;
+        out->cause = "authenticated";
+        return;
+    }
     struct json_position where;
     const char *what;
     struct cJSON *root = json_text_parse(body, &where, &what);

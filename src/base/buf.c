@@ -137,13 +137,18 @@ static void put_json_escape(struct buf *b, uint32_t code)
     buf_put_hex(b, big_endian, sizeof big_endian);
 }
 
+static bool is_plain(uint8_t c)
+{
+    return c < 0x80 && !needs_escape(c);
+}
+
 /* 0x80 in each byte of the word that is zero, and perhaps in ones above such a byte. */
 static uint64_t find_zero(uint64_t word)
 {
     return (word - ONES) & ~word & ONES << 7;
 }
 
-/* Eight bytes at a time: behind those that need no look, which are nearly all. */
+/* Mostly eight bytes at a time: behind those that need no look, which are nearly all. */
 static size_t skip_plain(struct str s, size_t at)
 {
     for (uint64_t word; at + sizeof word <= s.len; at += sizeof word) {
@@ -151,8 +156,10 @@ static size_t skip_plain(struct str s, size_t at)
         uint64_t is_control = (word - ONES * 0x20) & ~word, is_beyond_ascii = word;
         uint64_t is_special = find_zero(word ^ ONES * '"') | find_zero(word ^ ONES * '\\');
         if ((is_control | is_beyond_ascii | is_special) & ONES << 7)
-            break;
+            return at;
     }
+    while (at < s.len && is_plain((uint8_t)s.ptr[at]))
+        at++;
     return at;
 }
 

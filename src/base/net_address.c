@@ -1,3 +1,4 @@
+#include <aorta/buf.h>
 #include <aorta/net_address.h>
 #include <arpa/inet.h>
 #include <errno.h>
@@ -131,11 +132,16 @@ struct str net_address_ip(const struct net_address *a, char text[NET_ADDRESS_TEX
 struct str net_address_host_port(const struct net_address *a, char text[NET_ADDRESS_TEXT])
 {
     char ip[NET_ADDRESS_TEXT];
-    net_address_ip(a, ip);
     bool is_v6 = a->any.sa_family == AF_INET6;
-    int n = snprintf(text, NET_ADDRESS_TEXT, "%s%.45s%s:%u", is_v6 ? "[" : "", ip, is_v6 ? "]" : "",
-                     (unsigned)net_address_port(a));
-    return (struct str){text, (size_t)n};
+    struct buf b;
+    buf_init_fixed(&b, text, NET_ADDRESS_TEXT - 1);
+    if (is_v6)
+        buf_put_char(&b, '[');
+    buf_put_str(&b, net_address_ip(a, ip));
+    buf_put_text(&b, is_v6 ? "]:" : ":");
+    buf_put_u64(&b, net_address_port(a));
+    text[b.len] = '\0';
+    return buf_str(&b);
 }
 
 bool net_address_same_ip(const struct net_address *a, const struct net_address *b)

@@ -259,7 +259,7 @@ static int open_parts(struct http_lane *lane, const struct http_lane_options *op
     lane->waiting =
         calloc(options->max_queued > 0 ? options->max_queued : 1, sizeof *lane->waiting);
     const struct http_wire_events events = {on_connected, on_ready, lane};
-    lane->wire = http_wire_open(&lane->client->loop->uv, options->max_in_flight, &events);
+    lane->wire = http_wire_open(&lane->client->loop->uv, &events);
     return lane->waiting && lane->wire ? 0 : -ENOMEM;
 }
 

@@ -25,8 +25,7 @@ struct http_wire_events {
 };
 
 /* Its events may start and stop handles, and close the wire. NULL when out of memory. */
-struct http_wire *http_wire_open(uv_loop_t *uv, unsigned max_connections,
-                                 const struct http_wire_events *events);
+struct http_wire *http_wire_open(uv_loop_t *uv, const struct http_wire_events *events);
 /* Every handle needs this once before it is started. */
 CURLcode http_wire_set_options(struct http_wire *wire, CURL *easy);
 /* Begins to connect on the loop's next turn. 0 or -ENOMEM. */

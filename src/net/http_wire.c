@@ -137,8 +137,7 @@ static void remove_watched(struct http_link **place)
     uv_close((uv_handle_t *)&w->poll, on_poll_closed);
 }
 
-/* What failed is for libcurl to find out, by the read or write that it waits for: told of an error,
- * it would not try again on another connection. */
+/* What failed is for libcurl to find out, by the read or write that it waits for. */
 static int events_to_curl(const struct http_link *w, int status, int events)
 {
     int happened = status < 0 ? w->wanted : events;
@@ -262,8 +261,7 @@ void http_link_await_room(struct http_link *link, bool wanted)
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
-struct http_wire *http_wire_open(uv_loop_t *uv, unsigned max_connections,
-                                 const struct http_wire_events *events)
+struct http_wire *http_wire_open(uv_loop_t *uv, const struct http_wire_events *events)
 {
     struct http_wire *wire = calloc(1, sizeof *wire);
     CURLM *multi = wire ? curl_multi_init() : NULL;
@@ -279,7 +277,6 @@ struct http_wire *http_wire_open(uv_loop_t *uv, unsigned max_connections,
     curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, wire);
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_new_timeout);
     curl_multi_setopt(multi, CURLMOPT_TIMERDATA, wire);
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)max_connections);
     return wire;
 }
 

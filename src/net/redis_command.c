@@ -5,9 +5,15 @@
 
 static void put_line(struct buf *b, char mark, size_t n)
 {
-    buf_put_char(b, mark);
-    buf_put_u64(b, n);
-    buf_put(b, "\r\n", 2);
+    char line[24];
+    size_t at = sizeof line;
+    line[--at] = '\n';
+    line[--at] = '\r';
+    do
+        line[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    line[--at] = mark;
+    buf_put(b, line + at, sizeof line - at);
 }
 
 void redis_command_begin(struct buf *b, size_t count)

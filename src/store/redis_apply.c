@@ -356,7 +356,8 @@ static int decide(struct redis_apply *op)
 
 static void decide_and_send(struct redis_apply *op)
 {
-    int rc = decide(op);
+    int rc = op->is_decided ? 0 : decide(op);
+    op->is_decided = false; /* it may come again, when Redis holds something else */
     if (rc == 0 && is_final(op)) {
         finish_with_verdict(op, op->decision.verdict);
         return;
@@ -390,20 +391,28 @@ void redis_apply_next(struct redis_store *r, struct redis_aor *a)
     redis_aors_release(r->aors, a);
 }
 
-/* A stranger gets no work done but what needs no asking. */
+/* A stranger gets no work done but what needs no asking. What is decided then stands, if its turn
+ * comes at once. */
 static bool refuse_stranger(struct redis_apply *op)
 {
     if (op->request->authenticated_ms != 0)
         return false;
     op->a = redis_aors_find(op->r->aors, op->request->aor);
     int rc = decide(op);
-    if (rc == 0 && op->decision.verdict == BINDING_OK)
+    op->is_decided = rc == 0 && op->decision.verdict == BINDING_OK;
+    if (op->is_decided)
         return false;
     if (rc < 0)
         finish_with_error(op, rc);
     else
         finish_with_verdict(op, op->decision.verdict);
     return true;
+}
+
+/* Nothing comes before the next request about it. */
+static bool is_quiet(const struct redis_aor *a)
+{
+    return !a->is_busy && !a->is_held && !a->first_apply && !a->is_dirty && !a->removals;
 }
 
 void redis_apply(struct store *s, const struct binding_request *request, struct arena *arena,
@@ -426,6 +435,7 @@ void redis_apply(struct store *s, const struct binding_request *request, struct 
         finish_with_error(op, -ENOMEM);
         return;
     }
+    op->is_decided &= is_quiet(op->a);
     *op->a->end_apply = op;
     op->a->end_apply = &op->next;
     if (!op->a->is_busy && !op->a->is_held)

@@ -21,6 +21,7 @@ struct redis_apply {
     uint64_t *stale; /* ids of bindings that stand in Redis past their end */
     size_t stale_count;
     struct binding_decision decision;
+    bool is_decided;              /* on what is remembered now */
     struct binding_record *fresh; /* what `decision.add` becomes here, in its order */
     uint64_t next_revision;
 };

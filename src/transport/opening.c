@@ -13,6 +13,9 @@ enum {
     /* Accept again below this many, so that it pays to watch the listening sockets again. */
     ROOM_FROM = OPENING_PLACES * 3 / 4,
     SILENT_MS = 200, /* a ClientHello, or a request, comes right behind the connect */
+    /* Lost on one tick: a machine that is too busy for its clients, itself or they, gets them
+     * in slowly, and a crowd that does nothing holds up the others for a moment only. */
+    LOST_A_TICK = OPENING_PLACES / 8,
 };
 
 static bool is_held_up(const struct transport_listener *l)
@@ -77,7 +80,8 @@ void opening_check(struct transport *t)
         return;
     uint64_t patience_ms = t->deps.config->handshake_s * 1000ull / 2;
     uint32_t lost = 0;
-    for (uint32_t i = o->count; i-- > 0;) { /* the last one takes the place of one that goes */
+    for (uint32_t i = o->count;
+         i-- > 0 && lost < LOST_A_TICK;) { /* the last one takes the place of one that goes */
         if (!wastes_place(o->conn[i], patience_ms))
             continue;
         opening_remove(o->conn[i]);

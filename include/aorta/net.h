@@ -83,6 +83,9 @@ void net_stream_want_write(struct net_stream *s);
 void net_stream_close(struct net_stream *s);
 /* False while the TLS handshake is under way. */
 bool net_stream_is_ready(const struct net_stream *s);
+/* Nothing has come from the peer so far, not even something that is still unread; over TLS, no
+ * whole ClientHello. */
+bool net_stream_is_silent(const struct net_stream *s);
 /* Sends FIN after what was written, unless a backlog is left. Bytes of the peer still come; reading
  * them to its end keeps the system from answering them by a reset, which would take our last words
  * from the peer. */
@@ -98,6 +101,10 @@ typedef void net_accepted_fn(void *arg, int fd, const struct net_address *remote
  * system picked when it was 0. A negative errno when it cannot be had. */
 int net_listener_open(struct net_loop *loop, struct net_address *address, net_accepted_fn *accepted,
                       void *arg, struct net_listener **out);
+/* Between these two, who connects waits in the system's queue, which is as long as the system lets
+ * it be. Also from within `accepted`; twice is as once. */
+void net_listener_pause(struct net_listener *l);
+void net_listener_resume(struct net_listener *l);
 /* Stops listening and frees. NULL is fine. */
 void net_listener_close(struct net_listener *l);
 

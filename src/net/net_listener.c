@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,
-    ACCEPTS_A_TURN = 64, /* then the others get their turn */
+    BACKLOG = 65535,     /* the system makes net.core.somaxconn of it, which is less */
+    ACCEPTS_A_TURN = 16, /* then the others get their turn: a handshake costs much */
     RETRY_MS = 100,      /* pause when the process has no file or memory left for an accept */
     KEEPALIVE_S = 60,
     UNACKED_MS = 30000, /* bytes that a vanished peer never acknowledges end the connection */
@@ -18,6 +18,7 @@ struct net_listener {
     struct net_loop *loop;
     int fd;
     unsigned open_handles;
+    bool is_paused;
     net_accepted_fn *accepted;
     void *arg;
 };
@@ -52,10 +53,15 @@ static int bind_socket(int fd, struct net_address *address)
     return getsockname(fd, &address->any, &size) < 0 ? -errno : 0;
 }
 
+static void watch(struct net_listener *l)
+{
+    if (!l->is_paused)
+        uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
 static void on_retry(uv_timer_t *timer)
 {
-    struct net_listener *l = timer->data;
-    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+    watch(timer->data);
 }
 
 /* Without a file to spare the waiting connection stays readable for ever: look again later instead
@@ -70,7 +76,7 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 {
     (void)events;
     struct net_listener *l = handle->data;
-    for (int i = 0; status == 0 && i < ACCEPTS_A_TURN; i++) {
+    for (int i = 0; status == 0 && i < ACCEPTS_A_TURN && !l->is_paused; i++) {
         struct net_address remote;
         socklen_t size = sizeof remote;
         int fd = accept4(l->fd, &remote.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -109,6 +115,19 @@ int net_listener_open(struct net_loop *loop, struct net_address *address, net_ac
     uv_poll_start(&l->poll, UV_READABLE, on_readable);
     *out = l;
     return 0;
+}
+
+void net_listener_pause(struct net_listener *l)
+{
+    l->is_paused = true;
+    uv_poll_stop(&l->poll);
+}
+
+void net_listener_resume(struct net_listener *l)
+{
+    l->is_paused = false;
+    if (!uv_is_active((uv_handle_t *)&l->retry))
+        watch(l);
 }
 
 static void on_handle_closed(uv_handle_t *handle)

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 struct net_stream {
@@ -222,6 +223,14 @@ void net_stream_close(struct net_stream *s)
 bool net_stream_is_ready(const struct net_stream *s)
 {
     return !s->is_tls || SSL_is_init_finished(lws_get_ssl(s->wsi));
+}
+
+bool net_stream_is_silent(const struct net_stream *s)
+{
+    if (s->has_received || (s->is_tls && SSL_get_state(lws_get_ssl(s->wsi)) != TLS_ST_BEFORE))
+        return false;
+    int unread = 0;
+    return ioctl(lws_get_socket_fd(s->wsi), FIONREAD, &unread) == 0 && unread == 0;
 }
 
 void net_stream_shutdown(struct net_stream *s)

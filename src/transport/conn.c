@@ -119,6 +119,7 @@ static void give_limit(struct transport *t, const struct net_address *remote, bo
 static void free_conn(struct conn *c)
 {
     timer_stop(&c->timer);
+    opening_remove(c);
     give_limit(c->t, &c->remote, c->is_ip_counted);
     buf_fini(&c->input);
     ws_conn_free(c);
@@ -210,6 +211,7 @@ static bool on_received(void *owner, char *data, size_t len)
     struct conn *c = owner;
     c->is_in_event = true;
     log_set_conn(c->id);
+    opening_remove(c);
     c->heard_ms = c->t->now_ms;
     c->pings = 0;
     if (c->input.len > 0) {
@@ -245,6 +247,7 @@ const struct net_stream_events transport_stream_events = {on_received, on_writab
 static void begin_conn(struct conn *c)
 {
     c->heard_ms = c->t->now_ms;
+    opening_add(c);
     if (c->phase == CONN_STREAM)
         conn_begin_sip(c, CONN_STREAM);
     else

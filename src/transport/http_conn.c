@@ -240,6 +240,7 @@ int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *r
 void http_conn_give_up(struct conn *c)
 {
     if (!c->is_answer_due) {
+        LOG_DEBUG("deadline passed", LOG_TEXT("waited_for", "a handshake or an HTTP request"));
         conn_close(c);
         return;
     }

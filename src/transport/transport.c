@@ -102,6 +102,7 @@ void transport_tick(struct transport *t, uint64_t now_ms)
 {
     t->now_ms = now_ms;
     timer_wheel_advance(&t->wheel, now_ms, conn_on_timer, NULL);
+    opening_check(t);
 }
 
 /* The WebSocket ports stay open for health probes; upgrades are refused there. */

@@ -29,6 +29,7 @@ struct conn {
     bool is_head;           /* HTTP: the answer to this request has no body */
     bool is_answer_due;     /* HTTP: a handler will answer later; nothing is read meanwhile */
     uint8_t pings;          /* sent since the peer was last heard */
+    uint16_t opening_place; /* one more than its index in `opening`; 0: in none */
     struct transport *t;
     struct net_stream *stream;
     struct net_address remote; /* the client; of an upgrade through a trusted proxy, behind it */
@@ -63,6 +64,16 @@ struct transport_listener {
     bool is_admin;
 };
 
+/* Connections that have been accepted and not yet heard of: TLS and HTTP connections until their
+ * first plain byte, which ends the handshake. */
+enum { OPENING_PLACES = 512 };
+struct opening {
+    struct conn *conn[OPENING_PLACES]; /* in no order */
+    uint32_t count;
+    uint32_t turn;
+    bool is_paused; /* all places are taken, or not enough of them free again */
+};
+
 struct transport {
     struct transport_deps deps;
     struct transport_events events;
@@ -74,6 +85,7 @@ struct transport {
     size_t udp_count;
     struct transport_listener listener[65];
     size_t listener_count;
+    struct opening opening;
     bool is_draining;
 };
 
@@ -115,6 +127,21 @@ struct sip_source conn_source(const struct conn *c);
 /* From here on it counts as a SIP connection: deadlines start. */
 void conn_begin_sip(struct conn *c, enum conn_phase phase);
 bool conn_is_sip(const struct conn *c);
+
+/* ---- opening.c ----------------------------------------------------------------------------- */
+
+/* Whether the peers of such a port have a handshake to go through. */
+static inline bool transport_has_opening(enum transport_kind kind)
+{
+    return transport_kind_is_secure(kind) || transport_kind_is_websocket(kind);
+}
+
+/* Takes a place, the last of which makes the listeners wait. */
+void opening_add(struct conn *c);
+/* Its peer has been heard, or is gone. As often as you like. */
+void opening_remove(struct conn *c);
+/* On every tick: places that are taken for nothing become free. */
+void opening_check(struct transport *t);
 
 /* ---- conn_deadlines.c ---------------------------------------------------------------------- */
 

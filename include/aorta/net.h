@@ -35,8 +35,8 @@ struct net_tls_ticket_key {
 };
 
 /* Loops are opened and closed one after the other: libwebsockets' own set-up is not thread-safe.
- * `cert_file` NULL: no TLS. `ticket_key` is the same for all workers, so that a client may resume
- * at any of them. 0, or a negative errno with a sentence in `error`. */
+ * `cert_file` NULL: no TLS. `ticket_key` is the same for all workers, so that a client of TLS 1.2
+ * may resume at any of them. 0, or a negative errno with a sentence in `error`. */
 int net_loop_open(const struct net_loop_events *events, const struct net_stream_events *streams,
                   const char *cert_file, const char *key_file,
                   const struct net_tls_ticket_key *ticket_key, struct net_loop **out,

@@ -216,6 +216,33 @@ describe('TLS records and TCP segments', () => {
   }
 });
 
+describe('TLS sessions', () => {
+  const server = withServer({ config: { workers: 2 } });
+
+  /** {isReused, session}: of a connection that was good for an answer. */
+  async function connect(version, session) {
+    const socket = tls.connect({ port: server.port.tls, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: version, minVersion: version, session });
+    let ticket = null;
+    socket.on('session', (got) => (ticket = got));
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+    socket.write('\r\n\r\n');
+    await new Promise((resolve, reject) => socket.once('data', resolve).once('error', reject));
+    const isReused = socket.isSessionReused();
+    socket.destroy();
+    return { isReused, session: ticket };
+  }
+
+  it('a client of TLS 1.2, which saves a round trip by it, resumes at any worker', async () => {
+    const first = await connect('TLSv1.2');
+    assert.ok(first.session && !first.isReused);
+    for (let i = 0; i < 12; i++) assert.ok((await connect('TLSv1.2', first.session)).isReused);
+  });
+
+  it('one of TLS 1.3 gets no ticket', async () => {
+    assert.equal((await connect('TLSv1.3')).session, null);
+  });
+});
+
 describe('WebSocket handshake (RFC 7118 4)', () => {
   const server = withServer({ config: { ws: { origins: ['https://*.example.com', 'https://page.test'] } } });
 

@@ -19,6 +19,9 @@ void buf_init_fixed(struct buf *b, void *memory, size_t cap);
 void buf_init_heap(struct buf *b, size_t max_bytes);
 /* Frees what it owns; the struct is then an empty heap buffer with the same `max`. */
 void buf_fini(struct buf *b);
+/* The same for what held a secret: its bytes are overwritten first. Growing may have left copies.
+ */
+void buf_wipe(struct buf *b);
 /* Length 0 and no error; keeps the memory. */
 void buf_clear(struct buf *b);
 
@@ -48,6 +51,18 @@ void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n); /* lower case *
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `s` as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void buf_put_json(struct buf *b, struct str s);
+/* A member of a JSON object, any but the first: buf_put_json_number(b, JSON_MEMBER("cseq"), 1). */
+#define JSON_MEMBER(name) STR(",\"" name "\":")
+static inline void buf_put_json_text(struct buf *b, struct str member, struct str value)
+{
+    buf_put_str(b, member);
+    buf_put_json(b, value);
+}
+static inline void buf_put_json_number(struct buf *b, struct str member, uint64_t value)
+{
+    buf_put_str(b, member);
+    buf_put_u64(b, value);
+}
 
 static inline struct str buf_str(const struct buf *b)
 {

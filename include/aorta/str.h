@@ -48,6 +48,8 @@ struct str str_trim(struct str s);
 bool str_split(struct str *rest, char sep, struct str *head);
 /* Decimal digits only. -EINVAL: empty or another character. -ERANGE: above `max`. */
 int str_to_u64(struct str s, uint64_t max, uint64_t *out);
+/* 0..15, or -1 when `c` is no hex digit of either case. */
+int str_hex_value(char c);
 /* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates. */
 bool str_is_utf8(struct str s);
 /* SipHash-1-3 with a key drawn once at start, so that strangers cannot choose colliding keys. */

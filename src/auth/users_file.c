@@ -68,8 +68,8 @@ enum users_answer users_find_ha1(const struct users *users, struct str aor, unsi
 char users_take_char(struct str *text)
 {
     const char *at = text->ptr;
-    int high = text->len >= 3 && *at == '%' ? hex_digit(at[1]) : -1;
-    int low = high >= 0 ? hex_digit(at[2]) : -1;
+    int high = text->len >= 3 && *at == '%' ? str_hex_value(at[1]) : -1;
+    int low = high >= 0 ? str_hex_value(at[2]) : -1;
     *text = str_slice(*text, low >= 0 ? 3 : 1, text->len);
     return low >= 0 ? (char)(high << 4 | low) : *at;
 }

@@ -24,6 +24,13 @@ void buf_fini(struct buf *b)
     buf_init_heap(b, b->max);
 }
 
+void buf_wipe(struct buf *b)
+{
+    if (b->data)
+        explicit_bzero(b->data, b->cap);
+    buf_fini(b);
+}
+
 void buf_clear(struct buf *b)
 {
     b->len = 0;

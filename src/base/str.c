@@ -104,6 +104,17 @@ int str_to_u64(struct str s, uint64_t max, uint64_t *out)
     return 0;
 }
 
+int str_hex_value(char c)
+{
+    static const int8_t above[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
+    return above[(unsigned char)c] - 1;
+}
+
 uint64_t str_hash(struct str s)
 {
     return siphash13(hash_key, s.ptr, s.len);

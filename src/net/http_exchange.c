@@ -87,9 +87,7 @@ void http_exchange_free(struct http_exchange *x)
         return;
     disconnect(x);
     curl_easy_cleanup(x->easy);
-    if (x->out.data)
-        explicit_bzero(x->out.data, x->out.cap); /* Authorization is in it */
-    buf_fini(&x->out);
+    buf_wipe(&x->out); /* Authorization is in it */
     http_reader_fini(&x->reader);
     free(x);
 }
@@ -168,7 +166,7 @@ static void write_question(struct http_exchange *x)
 {
     struct buf *out = &x->out;
     if (out->cap > KEPT_OUT_BYTES)
-        buf_fini(out);
+        buf_wipe(out);
     buf_clear(out);
     buf_put_str(out, buf_str(&x->target->head));
     buf_put_u64(out, x->request.body.len);

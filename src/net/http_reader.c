@@ -137,21 +137,13 @@ static int end_head(struct http_reader *r)
 
 /* ---- Chunks -------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* 1f;extension=that means nothing to us */
 static int read_chunk_size(struct http_reader *r, struct str line)
 {
     size_t i = 0;
     r->left = 0;
-    for (; i < line.len && hex_digit(line.ptr[i]) >= 0; i++) {
-        r->left = r->left * 16 + (unsigned)hex_digit(line.ptr[i]);
+    for (; i < line.len && str_hex_value(line.ptr[i]) >= 0; i++) {
+        r->left = r->left * 16 + (unsigned)str_hex_value(line.ptr[i]);
         if (r->left > r->body.max)
             return refuse_length(r);
     }

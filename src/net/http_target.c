@@ -80,13 +80,6 @@ static int get_parts(struct http_target *target, char *part[PARTS])
     return 0;
 }
 
-static void wipe(struct buf *b)
-{
-    if (b->data)
-        explicit_bzero(b->data, b->cap);
-    buf_fini(b);
-}
-
 /* RFC 7617. */
 static void put_basic(struct buf *b, struct str user, struct str password)
 {
@@ -176,7 +169,7 @@ void http_target_fini(struct http_target *target)
     free((char *)options->password);
     free((char *)options->ca_file);
     curl_url_cleanup(target->url);
-    wipe(&target->head);
+    buf_wipe(&target->head);
     X509_STORE_free(target->trust);
     free(target->flaw);
 }

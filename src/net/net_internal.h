@@ -21,7 +21,7 @@ struct net_loop {
     const struct net_tls_ticket_key *ticket_key; /* while the vhosts are opened */
     struct net_loop_events events;
     struct net_stream_events streams;
-    struct net_udp *first_udp; /* all that are open */
+    struct net_udp *first_udp;       /* all that are open */
     struct net_stream *first_stream; /* all that are open, so that closing the loop can end them */
     struct net_stream *first_unread; /* just shaken hands, with bytes that came along */
 };

@@ -40,7 +40,6 @@ bool sip_is_hostname(struct str s);
 bool sip_has_control(struct str s);
 /* May one of its lines have one? So that those of usual messages need not be asked one by one. */
 bool sip_has_stray_control(struct str message);
-int sip_hex_value(char c); /* of a SIP_HEX character */
 
 /* Behind the closing quote of the string that opens at `at`; 0 when it never closes. */
 size_t sip_quoted_end(struct str s, size_t at);

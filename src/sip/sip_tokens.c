@@ -108,13 +108,6 @@ bool sip_has_stray_control(struct str message)
     return found || message.len == 0 || message.ptr[message.len - 1] != '\n';
 }
 
-int sip_hex_value(char c)
-{
-    if (c <= '9')
-        return c - '0';
-    return (c | 0x20) - 'a' + 10;
-}
-
 /* RFC 3261 25.1: the last label starts with a letter, so that no host is nearly an IPv4 address.
  * The root's dot, which the RFC allows at the end, is more than the browser libraries can read; and
  * they read '_', which the RFC does not have, in all labels but the last. */

@@ -21,7 +21,7 @@ static int next_char(struct str *s)
     char c = s->ptr[0];
     bool is_escape = c == '%' && s->len >= 3;
     if (is_escape)
-        c = (char)(sip_hex_value(s->ptr[1]) << 4 | sip_hex_value(s->ptr[2]));
+        c = (char)(str_hex_value(s->ptr[1]) << 4 | str_hex_value(s->ptr[2]));
     *s = from(*s, is_escape ? 3 : 1);
     return (unsigned char)c | (is_escape && is_reserved(c) ? ESCAPED : 0);
 }

@@ -1,20 +1,5 @@
 #include <aorta/binding_json.h>
 
-/* All but the first. */
-#define MEMBER(name) STR(",\"" name "\":")
-
-static void put_text(struct buf *b, struct str member, struct str value)
-{
-    buf_put_str(b, member);
-    buf_put_json(b, value);
-}
-
-static void put_number(struct buf *b, struct str member, uint64_t value)
-{
-    buf_put_str(b, member);
-    buf_put_u64(b, value);
-}
-
 /* End of the Path value that starts at `from`: the comma between two stands outside of <> and "".
  */
 static size_t path_end(struct str path, size_t from)
@@ -97,7 +82,8 @@ static void put_instance(struct buf *b, struct str instance)
         buf_put_text(b, ",\"instance\":null");
         return;
     }
-    put_text(b, MEMBER("instance"), str_slice(instance, 1, instance.len - 1)); /* without quotes */
+    buf_put_json_text(b, JSON_MEMBER("instance"),
+                      str_slice(instance, 1, instance.len - 1)); /* without quotes */
 }
 
 static struct str either(struct str a, struct str b)
@@ -115,24 +101,25 @@ void binding_put_members(struct buf *b, const struct binding *binding,
 {
     buf_put_text(b, "\"contact\":");
     buf_put_json(b, binding->contact);
-    put_text(b, MEMBER("protocol"), str_from(transport_kind_name(binding->protocol)));
+    buf_put_json_text(b, JSON_MEMBER("protocol"), str_from(transport_kind_name(binding->protocol)));
     put_proxy(b, &binding->source);
-    put_text(b, MEMBER("sbcAddress"), either(binding->sbc_address, ctx->sbc_address));
+    buf_put_json_text(b, JSON_MEMBER("sbcAddress"), either(binding->sbc_address, ctx->sbc_address));
     if (ctx->now_ms > 0)
-        put_number(b, MEMBER("expiresIn"), (left_ms(binding, ctx->now_ms) + 999) / 1000);
-    put_number(b, MEMBER("expiryTime"), binding->expires_ms);
+        buf_put_json_number(b, JSON_MEMBER("expiresIn"),
+                            (left_ms(binding, ctx->now_ms) + 999) / 1000);
+    buf_put_json_number(b, JSON_MEMBER("expiryTime"), binding->expires_ms);
     put_q(b, binding->q_milli);
-    put_text(b, MEMBER("callId"), binding->call_id);
-    put_number(b, MEMBER("cseq"), binding->cseq);
+    buf_put_json_text(b, JSON_MEMBER("callId"), binding->call_id);
+    buf_put_json_number(b, JSON_MEMBER("cseq"), binding->cseq);
     put_instance(b, binding->instance);
     if (binding->reg_id > 0)
-        put_number(b, MEMBER("regId"), binding->reg_id);
+        buf_put_json_number(b, JSON_MEMBER("regId"), binding->reg_id);
     else
         buf_put_text(b, ",\"regId\":null");
     put_path(b, binding->path);
-    put_text(b, MEMBER("userAgent"), binding->user_agent);
+    buf_put_json_text(b, JSON_MEMBER("userAgent"), binding->user_agent);
     buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
-    put_text(b, MEMBER("node"), either(binding->node, ctx->node));
+    buf_put_json_text(b, JSON_MEMBER("node"), either(binding->node, ctx->node));
     put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
     buf_put_text(b, ",\"grant\":");
     buf_put_str(b, str_is_empty(binding->grant) ? STR("null") : binding->grant);

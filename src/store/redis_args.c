@@ -1,4 +1,5 @@
 #include "redis_args.h"
+#include <endian.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,10 +42,12 @@ void redis_args_put_number(struct redis_args *c, uint64_t n)
 
 void redis_args_put_hex(struct redis_args *c, uint64_t n)
 {
-    char digits[16];
-    for (size_t i = sizeof digits; i-- > 0; n >>= 4)
-        digits[i] = "0123456789abcdef"[n & 15];
-    redis_args_put(c, arena_copy(c->arena, (struct str){digits, sizeof digits}));
+    char memory[2 * sizeof n];
+    uint64_t big_endian = htobe64(n);
+    struct buf digits;
+    buf_init_fixed(&digits, memory, sizeof memory);
+    buf_put_hex(&digits, (const uint8_t *)&big_endian, sizeof big_endian);
+    redis_args_put(c, arena_copy(c->arena, buf_str(&digits)));
 }
 
 int redis_args_eval(const struct redis_args *c, struct redis_client *client,

@@ -41,7 +41,7 @@ describe('behind a balancer', { concurrency: true }, () => {
   for (const way of WAYS) {
     describe(way.name, { concurrency: true }, () => {
       it('JsSIP registers and stays, longer idle than the balancer allows; the client shows as what it is', async (t) => {
-        const { redis, front } = await twoNodes(t, way, { balancer: { idle: '2s' } });
+        const { redis, front } = await twoNodes(t, way, { balancer: { idle: '4s' } });
         const ua = startUa(t, front, 'wss', { password: 'p' });
         let lost = 0;
         await next(ua, 'registered');
@@ -53,7 +53,7 @@ describe('behind a balancer', { concurrency: true }, () => {
         assert.match(binding.proxy, /^sip:127\.0\.0\.9:\d+$/);
         assert.equal(binding.protocol, 'wss');
 
-        await timerPasses(5000);
+        await timerPasses(8000);
         assert.equal(lost, 0, "aorta's pings keep the connection open");
         assert.equal((await redis.bindings('alice')).length, 1);
         assertStatus(await phone.register(), 200);
@@ -64,7 +64,7 @@ describe('behind a balancer', { concurrency: true }, () => {
         assert.equal(await askReadiness(front), 200);
         const clients = [];
         for (let i = 0; i < 8; i++) {
-          const ua = startUa(t, front, 'wss', { uri: `sip:u${i}@${DOMAIN}`, password: 'p' });
+          const ua = startUa(t, front, 'wss', { uri: `sip:u${i}@${DOMAIN}`, password: 'p', connection_recovery_min_interval: 2 });
           const client = { ua, lost: 0, registered: 0, user: `u${i}` };
           ua.on('disconnected', () => client.lost++);
           ua.on('registered', () => client.registered++);
@@ -79,7 +79,7 @@ describe('behind a balancer', { concurrency: true }, () => {
         await until('all are registered with the other node', async () => {
           const lists = await Promise.all(clients.map(({ user }) => redis.bindings(user)));
           return lists.every((list) => list.length === 1 && list[0].node === 'n2');
-        }, 15000);
+        }, 20000);
         for (const { user, node, lost } of clients) assert.equal(lost, node === 'n1' ? 1 : 0, user);
       });
     });

@@ -51,6 +51,7 @@ struct config {
     char *advertise; /* NULL: the first listener's address */
     char *node;      /* never NULL after config_load() */
     uint32_t workers;
+    char *user;               /* name of whom root becomes; NULL: nobody */
     char *tls_cert, *tls_key; /* paths, already resolved */
     /* Each for domains without one of their own; a user that the file has is decided by the file.
      */

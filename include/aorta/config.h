@@ -120,6 +120,9 @@ int config_load(const struct config_source *source, struct config **out, struct 
 int config_reload(const struct config_source *source, const struct config *running,
                   struct config **out, struct buf *errors, struct buf *kept);
 void config_free(struct config *config);
+/* Overwrites and drops the secrets that a reload may replace, for a configuration that is kept for
+ * the sake of its other options. */
+void config_forget_secrets(struct config *config);
 /* The effective configuration as indented JSON, secrets as "***". */
 void config_print(const struct config *config, struct buf *out);
 /* The table of options as text for --help, and as the Markdown rows of the README. */

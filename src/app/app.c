@@ -19,9 +19,8 @@ enum { ERROR_BYTES = 1 << 20, MAX_LISTENERS = 64 };
 
 struct app {
     const struct config_source *source;
-    struct settings *first;      /* of the start: what cannot change is looked up there */
-    struct settings *settings;   /* in force */
-    const struct config *config; /* of `first` */
+    struct settings *settings; /* in force */
+    struct config *config;     /* of the start: what cannot change is looked up there */
     struct demo demo;
     struct own_hosts own_hosts;
     char *www; /* the folder that is served; NULL: none */
@@ -330,7 +329,7 @@ static void command_all(struct app *app, enum worker_command command)
 
 static void log_not_reloaded(const struct buf *error)
 {
-    struct str rest = buf_str(error), line;
+    struct str rest = error->len > 0 ? buf_str(error) : STR("out of memory"), line;
     while (str_split(&rest, '\n', &line))
         if (line.len > 0)
             LOG_ERROR("configuration not reloaded", LOG_STR("why", line));
@@ -460,7 +459,7 @@ static void close_app(struct app *app)
     redis_cluster_free(app->shared.cluster);
     bans_free(app->shared.bans);
     settings_release(app->settings);
-    settings_release(app->first);
+    config_free(app->config);
     own_hosts_fini(&app->own_hosts);
     for (size_t i = 0; i < app->listener_count; i++)
         free(app->listeners[i]);
@@ -482,9 +481,7 @@ static int open_and_serve(struct app *app, struct config *config)
     }
     if (load_settings(app, config, &app->settings, &app->error) < 0)
         return EXIT_UNUSABLE;
-    settings_hold(app->settings);
-    app->first = app->settings;
-    app->config = app->first->config;
+    app->config = settings_share_config(app->settings);
     if (open_certificate(app) < 0)
         return EXIT_UNUSABLE;
     if (open_shared(app) < 0)

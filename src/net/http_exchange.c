@@ -99,7 +99,7 @@ struct http_exchange *http_exchange_new(const struct http_target *target, struct
         return NULL;
     x->target = target;
     x->wire = wire;
-    buf_init_heap(&x->out, SIZE_MAX);
+    buf_init_secret(&x->out, SIZE_MAX);
     http_reader_init(&x->reader, target->options.max_answer_bytes);
     x->easy = curl_easy_init();
     if (x->easy && configure(x) == 0)

@@ -306,13 +306,17 @@ static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
     metrics_add(txn->r->deps.metrics, METRIC_INVALID);
     LOG_DEBUG("message refused", LOG_NUM("status", fault->status), LOG_TEXT("why", fault->reason),
               LOG_STR("call_id", txn->request.call_id));
-    txn_reply(txn, fault->status, fault->reason);
+    if (fault->status == 503)
+        txn_reply_with(txn, fault->status, fault->reason, "Retry-After", STR("1"));
+    else
+        txn_reply(txn, fault->status, fault->reason);
 }
 
 static void serve(struct transaction *txn, struct str message)
 {
     struct str copy = arena_copy(&txn->arena, message);
     if (!copy.ptr) {
+        transport_give_up(txn->r->deps.transport, &txn->source);
         txn_end(txn);
         return;
     }
@@ -361,8 +365,10 @@ void registrar_on_message(void *arg, const struct sip_source *source, struct str
             return;
     }
     struct transaction *txn = txn_begin(r, source);
-    if (!txn)
-        return; /* out of memory; the client will ask again */
+    if (!txn) {
+        transport_give_up(r->deps.transport, source);
+        return;
+    }
     txn->reply_key = key;
     uint64_t serial = txn->serial;
     serve(txn, message);

@@ -5,14 +5,16 @@ import { describe, it } from 'node:test';
 import { startCallback } from './lib/callback.mjs';
 import { assertStatus, patient, until } from './lib/expect.mjs';
 import { Faults, NO_FAULTS } from './lib/faults.mjs';
-import { Phone } from './lib/phone.mjs';
+import { Phone, openPhone } from './lib/phone.mjs';
 import { startRedis } from './lib/redis.mjs';
-import { startServer } from './lib/server.mjs';
+import { RELOADED, Server, startServer } from './lib/server.mjs';
 import { parseResponse } from './lib/sip.mjs';
 
 const MOST = 2000; // allocations of one request
 const SILENCE_MS = 150;
-const IN_A_ROW = [1, 1000000]; // one fails; all fail from one on
+const ALL = 1000000;
+const IN_A_ROW = [1, ALL]; // one fails; all fail from one on
+const LONG = process.env.AORTA_LONG === '1';
 
 /** What comes of `request`: {status} of an answer, {closed} or {silent}. */
 async function outcomeOf(phone, request) {
@@ -71,6 +73,12 @@ class Trial {
   }
 }
 
+/** More than what is allocated once for all requests holds. */
+const LARGE = {
+  contact: Array.from({ length: 9 }, (_, i) => `<sip:alice@198.51.100.${i + 1}:5060;note=${'x'.repeat(900)}>`),
+  headers: [...Array.from({ length: 8 }, (_, i) => ['Path', `<sip:proxy${i}.example.net;lr;note=${'x'.repeat(100)}>`]), ['X-Filler', 'x'.repeat(20000)]],
+};
+
 const ACTS = [
   // what, the state before, the request, how many bindings a 200 leaves
   ['a first question', false, async (trial) => (await trial.phone()).build(), 0],
@@ -78,6 +86,7 @@ const ACTS = [
   ['a refresh from the cache', true, async (trial) => (await trial.phone()).build(), 1],
   ['a refresh with credentials', true, (trial) => trial.proven(), 1],
   ['a second contact', true, (trial) => trial.proven({ contact: '<sip:other@198.51.100.7:5060>;expires=600' }), 2],
+  ['a large request', false, (trial) => trial.proven(LARGE), 9],
   ['a removal', true, (trial) => trial.proven({ contact: '*', expires: 0 }), 0],
 ];
 
@@ -137,6 +146,46 @@ describe('each allocation of a request fails in turn', { skip: NO_FAULTS }, () =
   }
 });
 
+/** Nothing is pooled yet: a server of its own for each allocation, from the first message on. */
+async function tryCold(t, kind, nth, length, config) {
+  const faults = new Faults(t);
+  const server = new Server({ command: faults.command, config: { workers: 1, logging: { level: 'error' }, ...config } });
+  try {
+    await server.start();
+    const phone = await Phone.open(server, kind);
+    faults.arm(nth, length);
+    let outcome = await outcomeOf(phone, phone.build());
+    if (outcome.status === 401) outcome = await outcomeOf(phone, phone.authorized(phone.build(), phone.lastChallenge(outcome)));
+    const fault = faults.disarm();
+    const where = `cold ${kind}, allocation ${nth} at ${fault.where}, ${length} in a row: ${JSON.stringify({ ...outcome, headers: 0 })}`;
+    assert.equal(server.hasEnded, false, `${where}\n${server.stderr}`);
+    if (!outcome.closed) assert.equal((await server.bindingsOf('alice')).length, outcome.status === 200 ? 1 : 0, where);
+    assert.ok(outcome.closed ? kind === 'ws' : outcome.silent ? kind === 'udp' : [200, 503].includes(outcome.status), where);
+    if (fault.failed === 0) assert.equal(outcome.status, 200, where);
+    const again = outcome.closed ? await Phone.open(server, kind) : phone;
+    assertStatus(await again.register(), 200, where);
+    await again.close();
+    return fault;
+  } finally {
+    await server.dispose();
+  }
+}
+
+describe('each allocation of the first requests fails in turn', { skip: NO_FAULTS }, () => {
+  for (const kind of ['udp', 'ws'])
+    for (const length of LONG ? IN_A_ROW : [kind === 'udp' ? 1 : ALL]) {
+      const many = length === 1 ? 'one fails' : 'all fail from one on';
+      it(`${kind}, a callback and Redis, ${many}`, async (t) => {
+        const callback = await startCallback(t);
+        const redis = await startRedis(t);
+        const config = { users: undefined, authCallback: { uri: callback.uri }, store: 'redis' };
+        await eachAllocation((nth) => tryCold(t, kind, nth, length, { ...config, redis: { port: redis.port, prefix: `${nth}:` } }));
+      });
+      it(`${kind}, a users file, in memory, ${many}`, { skip: !LONG && 'a long form: AORTA_LONG=1' }, (t) =>
+        eachAllocation((nth) => tryCold(t, kind, nth, length, {})));
+    }
+});
+
 describe('each allocation fails in turn', { skip: NO_FAULTS }, () => {
   it('of a WebSocket that opens', async (t) => {
     const faults = new Faults(t);
@@ -157,5 +206,51 @@ describe('each allocation fails in turn', { skip: NO_FAULTS }, () => {
           await again.close();
           return fault;
         });
+  });
+
+  it('of what the admin part answers', async (t) => {
+    const faults = new Faults(t);
+    const server = await startServer(t, { command: faults.command, config: { workers: 1 } });
+    const phone = await openPhone(t, server, 'udp');
+    assertStatus(await phone.register(), 200);
+    const asks = [
+      ['GET', '/api/v1/registrations'],
+      ['GET', '/api/v1/status'],
+      ['POST', '/api/v1/bans', { ip: '192.0.2.1', seconds: 60, reason: 'a test' }],
+      ['GET', '/api/v1/bans'],
+    ];
+    for (const [method, path, body] of asks)
+      for (const length of IN_A_ROW)
+        await eachAllocation(async (nth) => {
+          faults.arm(nth, length);
+          const answer = await refusedOrClosed(() => server.api(method, path, body));
+          const fault = faults.disarm();
+          const where = `${method} ${path}, allocation ${nth} at ${fault.where}`;
+          assert.ok(!answer || [200, 201, 500, 503].includes(answer.status), `${where}: ${answer?.status}`);
+          if (answer?.status === 200) answer.json(); // not cut short
+          assert.equal((await server.bindingsOf('alice')).length, 1, where);
+          return fault;
+        });
+  });
+
+  it('of a reload, which then changes nothing and says so, or everything', async (t) => {
+    const faults = new Faults(t);
+    const server = await startServer(t, { command: faults.command, config: { workers: 1, logging: { level: 'info' } } });
+    let password = 'wonderland';
+    for (let nth = 1, failed = 1; failed > 0; nth += LONG || nth < 20 ? 1 : 13) {
+      const next = `secret-${nth}`;
+      server.users = { 'alice@example.com': { password: next } };
+      server.writeFiles();
+      faults.arm(nth);
+      const said = await server.hangUp();
+      const fault = faults.disarm();
+      failed = fault.failed;
+      if (RELOADED.test(said)) password = next;
+      const phone = await Phone.open(server, 'udp', { password });
+      await until('the worker has the settings', async () => (await phone.register()).status === 200 || nth);
+      assertStatus(await phone.register(), 200, `allocation ${nth} at ${fault.where}: ${said}`);
+      await phone.close();
+      assert.ok(failed > 0 || RELOADED.test(said), said);
+    }
   });
 });

@@ -20,8 +20,6 @@ static struct json_position position_of(struct str text, size_t offset)
     return position;
 }
 
-const char json_text_no_memory[] = "not enough memory";
-
 struct cJSON *json_text_parse(struct str text, struct json_position *where, const char **what)
 {
     /* cJSON lets through much that is not JSON, and says of the rest only where, roughly. */

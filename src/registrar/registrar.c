@@ -153,6 +153,7 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->serial = ++r->serial;
     txn->source = *source;
     txn->reply_key = 0;
+    txn->message = STR_NONE;
     txn->now_ms = clock_now_ms();
     r->transactions++;
     return txn;
@@ -163,6 +164,7 @@ void txn_end(struct transaction *txn)
     txn->serial = 0;
     txn->r->transactions--;
     policy_release(txn->policy);
+    explicit_bzero((char *)txn->message.ptr, txn->message.len); /* Authorization is in it */
     arena_reset(&txn->arena);
     txn->next_free = txn->r->free_transactions;
     txn->r->free_transactions = txn;
@@ -314,7 +316,7 @@ static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
 
 static void serve(struct transaction *txn, struct str message)
 {
-    struct str copy = arena_copy(&txn->arena, message);
+    struct str copy = txn->message = arena_copy(&txn->arena, message);
     if (!copy.ptr) {
         transport_give_up(txn->r->deps.transport, &txn->source);
         txn_end(txn);
@@ -383,7 +385,7 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     struct transaction *txn = txn_begin(r, source);
     if (!txn)
         return;
-    struct str copy = arena_copy(&txn->arena, head);
+    struct str copy = txn->message = arena_copy(&txn->arena, head);
     struct sip_fault fault = {0, "out of memory"};
     bool is_parsed = copy.ptr && sip_parse(copy, &txn->arena, &txn->request, &fault);
     if (is_parsed || fault.status != 0)

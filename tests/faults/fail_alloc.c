@@ -1,8 +1,7 @@
-/* Preloaded into a program, it lets one of its allocations fail, or all from one on. A test tells it
- * when by a small file that both map:
- *   FAIL_ALLOC_FILE   the file
- *   FAIL_ALLOC_IN     names of modules, separated by colons, whose calls count: "" is the program
- *                     itself, "cjson" any library with that in its name. Others always succeed. */
+/* Preloaded into a program, it lets one of its allocations fail, or all from one on. A test tells
+ * it when by a small file that both map: FAIL_ALLOC_FILE   the file FAIL_ALLOC_IN     names of
+ * modules, separated by colons, whose calls count: "" is the program itself, "cjson" any library
+ * with that in its name. Others always succeed. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -192,6 +192,7 @@ static void read_member(struct loader *l, const struct cJSON *user, const struct
     if (!hex_read(text, bytes, digest_size(algorithm)))
         complain(l, user, member, true,
                  algorithm == DIGEST_MD5 ? "must be 32 hex digits" : "must be 64 hex digits");
+    mbedtls_platform_zeroize(bytes, sizeof bytes);
     out->ha1[algorithm] = member;
 }
 

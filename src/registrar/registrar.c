@@ -164,7 +164,8 @@ void txn_end(struct transaction *txn)
     txn->serial = 0;
     txn->r->transactions--;
     policy_release(txn->policy);
-    explicit_bzero((char *)txn->message.ptr, txn->message.len); /* Authorization is in it */
+    if (txn->message.ptr)
+        explicit_bzero((char *)txn->message.ptr, txn->message.len); /* Authorization is in it */
     arena_reset(&txn->arena);
     txn->next_free = txn->r->free_transactions;
     txn->r->free_transactions = txn;

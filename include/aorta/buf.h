@@ -11,16 +11,19 @@ struct buf {
     size_t max;     /* grows up to here; equal to `cap` for fixed memory */
     int error;      /* 0, -ENOSPC past `max`, or -ENOMEM */
     bool owns_data; /* grown on the heap: buf_fini() frees it */
+    bool is_secret; /* nothing of it is left in memory that was given back */
 };
 
 /* Borrows `memory`; never grows. */
 void buf_init_fixed(struct buf *b, void *memory, size_t cap);
 /* Starts empty and grows on the heap up to `max_bytes`. */
 void buf_init_heap(struct buf *b, size_t max_bytes);
-/* Frees what it owns; the struct is then an empty heap buffer with the same `max`. */
+/* The same for a secret: what it grew out of is overwritten, and all of it by buf_fini(). */
+void buf_init_secret(struct buf *b, size_t max_bytes);
+/* Frees what it owns; the struct is then an empty buffer of the same kind with the same `max`. */
 void buf_fini(struct buf *b);
-/* The same for what held a secret: its bytes are overwritten first. Growing may have left copies.
- */
+/* The same for what held a secret in a buffer of any kind: its bytes are overwritten first. Growing
+ * may have left copies, but of a buf_init_secret(). */
 void buf_wipe(struct buf *b);
 /* Length 0 and no error; keeps the memory. */
 void buf_clear(struct buf *b);

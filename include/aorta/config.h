@@ -52,6 +52,7 @@ struct config {
     char *advertise; /* NULL: the first listener's address */
     char *node;      /* never NULL after config_load() */
     uint32_t workers;
+    char *user;               /* name of whom root becomes; NULL: nobody */
     char *tls_cert, *tls_key; /* paths, already resolved */
     /* Each for domains without one of their own; a user that the file has is decided by the file.
      */
@@ -120,6 +121,9 @@ int config_load(const struct config_source *source, struct config **out, struct 
 int config_reload(const struct config_source *source, const struct config *running,
                   struct config **out, struct buf *errors, struct buf *kept);
 void config_free(struct config *config);
+/* Overwrites and drops the secrets that a reload may replace, for a configuration that is kept for
+ * the sake of its other options. */
+void config_forget_secrets(struct config *config);
 /* The effective configuration as indented JSON, secrets as "***". */
 void config_print(const struct config *config, struct buf *out);
 /* The table of options as text for --help, and as the Markdown rows of the README. */

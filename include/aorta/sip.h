@@ -120,7 +120,7 @@ struct sip_request {
  * no usable Via, no SIP at all); drop it. Otherwise answer it: the request then holds what could
  * be read, Vias first. `reason` is ours, safe to send. */
 struct sip_fault {
-    int status; /* 400, 416, 505, 500 (the arena is used up), or 0 */
+    int status; /* 400, 416, 505, 503 (the arena is used up), or 0 */
     const char *reason;
 };
 

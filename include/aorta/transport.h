@@ -98,6 +98,9 @@ void transport_close(struct transport *t);
  * connection is gone; -ENOBUFS when its peer does not read (it is closed then). */
 int transport_send(struct transport *t, const struct sip_source *to,
                    const struct net_address *udp_remote, char *data, size_t len);
+/* Ends the connection of a request that cannot be answered for want of memory, a WebSocket with
+ * 1011: its client connects anew and asks again, as one over UDP does by itself. */
+void transport_give_up(struct transport *t, const struct sip_source *source);
 bool transport_is_open(const struct transport *t, conn_id conn);
 /* What a handler that set is_later has to say at last. -ENOTCONN: the client is gone, or was told
  * meanwhile that it took too long (after 30 s). The body is freed in any case. */

@@ -1,6 +1,7 @@
 #include "app.h"
 #include "demo.h"
 #include "own_hosts.h"
+#include "privileges.h"
 #include "settings_load.h"
 #include "worker.h"
 #include <aorta/cert.h>
@@ -18,9 +19,8 @@ enum { ERROR_BYTES = 1 << 20, MAX_LISTENERS = 64 };
 
 struct app {
     const struct config_source *source;
-    struct settings *first;      /* of the start: what cannot change is looked up there */
-    struct settings *settings;   /* in force */
-    const struct config *config; /* of `first` */
+    struct settings *settings; /* in force */
+    struct config *config;     /* of the start: what cannot change is looked up there */
     struct demo demo;
     struct own_hosts own_hosts;
     char *www; /* the folder that is served; NULL: none */
@@ -121,10 +121,11 @@ int app_check(const struct config *config)
     buf_init_heap(&error, ERROR_BYTES);
     int rc = check_certificate(config, &error);
     int realms_rc = realms_load(config, NULL, &realms, &error);
+    int user_rc = privileges_check_user(config, &error);
     realms_free(realms);
     print_error(&error);
     buf_fini(&error);
-    return rc < 0 || realms_rc < 0 ? EXIT_UNUSABLE : EXIT_OK;
+    return rc < 0 || realms_rc < 0 || user_rc < 0 ? EXIT_UNUSABLE : EXIT_OK;
 }
 
 /* ---- Opening, in order --------------------------------------------------------------------- */
@@ -149,7 +150,7 @@ static int open_certificate(struct app *app)
     if (rc == 0)
         LOG_INFO("self-signed certificate made: browsers will ask whether to trust it",
                  LOG_TEXT("cert", config->tls_cert), LOG_TEXT("key", config->tls_key));
-    return rc;
+    return rc == 0 ? privileges_give_file(config, config->tls_key, &app->error) : rc;
 }
 
 static int open_page(struct app *app)
@@ -330,7 +331,7 @@ static void command_all(struct app *app, enum worker_command command)
 
 static void log_not_reloaded(const struct buf *error)
 {
-    struct str rest = buf_str(error), line;
+    struct str rest = error->len > 0 ? buf_str(error) : STR("out of memory"), line;
     while (str_split(&rest, '\n', &line))
         if (line.len > 0)
             LOG_ERROR("configuration not reloaded", LOG_STR("why", line));
@@ -460,7 +461,7 @@ static void close_app(struct app *app)
     redis_cluster_free(app->shared.cluster);
     bans_free(app->shared.bans);
     settings_release(app->settings);
-    settings_release(app->first);
+    config_free(app->config);
     own_hosts_fini(&app->own_hosts);
     for (size_t i = 0; i < app->listener_count; i++)
         free(app->listeners[i]);
@@ -473,22 +474,25 @@ static void close_app(struct app *app)
  * does not give is a failure. */
 static int open_and_serve(struct app *app, struct config *config)
 {
-    if (config->demo && demo_draw(&app->demo, &app->error) < 0) {
+    int rc = privileges_can_become_user(config, &app->error);
+    if (rc == 0 && config->demo)
+        rc = demo_draw(&app->demo, &app->error);
+    if (rc < 0) {
         config_free(config);
-        return EXIT_FAILED;
+        return rc == -EINVAL ? EXIT_UNUSABLE : EXIT_FAILED;
     }
     if (load_settings(app, config, &app->settings, &app->error) < 0)
         return EXIT_UNUSABLE;
-    settings_hold(app->settings);
-    app->first = app->settings;
-    app->config = app->first->config;
+    app->config = settings_share_config(app->settings);
     if (open_certificate(app) < 0)
         return EXIT_UNUSABLE;
     if (open_shared(app) < 0)
         return EXIT_FAILED;
     if (open_page(app) < 0)
         return EXIT_UNUSABLE;
-    if (open_workers(app) < 0 || open_listeners(app) < 0 || serve(app) < 0)
+    if (open_workers(app) < 0 || open_listeners(app) < 0)
+        return EXIT_FAILED;
+    if (privileges_drop(app->config, app->source->file, &app->error) < 0 || serve(app) < 0)
         return EXIT_FAILED;
     return EXIT_OK;
 }

@@ -1,4 +1,5 @@
 #include "app.h"
+#include "privileges.h"
 #include <aorta/str.h>
 #include <errno.h>
 #include <getopt.h>
@@ -131,6 +132,7 @@ static int run(const struct arguments *args)
 int main(int argc, char **argv)
 {
     static struct arguments args;
+    privileges_limit();
     if (str_hash_seed() < 0) {
         fputs("aorta: no random numbers to be had\n", stderr);
         return EXIT_FAILED;

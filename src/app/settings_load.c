@@ -9,6 +9,19 @@ static void free_settings(struct settings *s)
     free(s);
 }
 
+static void free_but_config(struct settings *s)
+{
+    realms_free((struct realms *)s->realms);
+    config_forget_secrets((struct config *)s->config);
+    free(s);
+}
+
+struct config *settings_share_config(struct settings *s)
+{
+    s->free = free_but_config;
+    return (struct config *)s->config;
+}
+
 int settings_load(struct config *config, struct users *demo_users, struct settings **out,
                   struct buf *errors)
 {

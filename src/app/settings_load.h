@@ -8,4 +8,7 @@
  * negative errno with all that is wrong in `errors`, a line each. */
 int settings_load(struct config *config, struct users *demo_users, struct settings **out,
                   struct buf *errors);
+/* Lets the caller keep the configuration: it frees it, after the settings. When these go, at a
+ * reload, the secrets go that the reload may have replaced. */
+struct config *settings_share_config(struct settings *settings);
 #endif

@@ -257,6 +257,7 @@ static void on_answered(void *arg, const struct http_answer *http)
     callback_read_answer(http, a->arena, &answer);
     struct auth_result result = conclude(a, http, &answer, a->request->now_ms + http->took_ms);
     mbedtls_platform_zeroize(&answer.kept.ha1s, sizeof answer.kept.ha1s);
+    mbedtls_platform_zeroize((char *)a->body.ptr, a->body.len);
     result.was_asked = true;
     result.took_ms = http->took_ms;
     in_flight_leave(&a->auth->in_flight, &a->in_flight);
@@ -274,6 +275,7 @@ static struct auth_result write_body(struct attempt *a)
     if (b.error)
         return auth_outcome(AUTH_MALFORMED, "credentials too long");
     a->body = arena_copy(a->arena, buf_str(&b));
+    mbedtls_platform_zeroize(memory, b.len);
     return a->body.ptr ? auth_outcome(AUTH_OK, "")
                        : auth_outcome(AUTH_UNAVAILABLE, "out of memory");
 }

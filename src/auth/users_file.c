@@ -192,6 +192,7 @@ static void read_member(struct loader *l, const struct cJSON *user, const struct
     if (!hex_read(text, bytes, digest_size(algorithm)))
         complain(l, user, member, true,
                  algorithm == DIGEST_MD5 ? "must be 32 hex digits" : "must be 64 hex digits");
+    mbedtls_platform_zeroize(bytes, sizeof bytes);
     out->ha1[algorithm] = member;
 }
 
@@ -346,16 +347,6 @@ static size_t sets_needed(const struct cJSON *root)
     return sets;
 }
 
-/* Overwrites every text of the tree, so that no password outlives it on the heap. */
-static void wipe_values(struct cJSON *item)
-{
-    for (; item != NULL; item = item->next) {
-        if (item->valuestring != NULL)
-            mbedtls_platform_zeroize(item->valuestring, strlen(item->valuestring));
-        wipe_values(item->child);
-    }
-}
-
 static int read_users(struct loader *l, const struct cJSON *root)
 {
     if (!cJSON_IsObject(root)) {
@@ -388,8 +379,7 @@ int users_parse(const char *file_name, struct str json, struct users **out, stru
     int rc = read_users(&l, root);
     if (rc != 0 && rc != -EINVAL)
         buf_printf(errors, "%s: %s\n", file_name, strerror(-rc));
-    wipe_values(root);
-    cJSON_Delete(root);
+    json_text_wipe(root);
     if (rc == 0)
         *out = l.users;
     else
@@ -414,8 +404,7 @@ int users_load(const char *file, struct users **out, struct buf *errors)
         return rc;
     }
     rc = users_parse(file, json, out, errors);
-    mbedtls_platform_zeroize((char *)json.ptr, json.len);
-    free((char *)json.ptr);
+    json_text_wipe_file(json);
     give_back();
     return rc;
 }

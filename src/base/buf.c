@@ -17,11 +17,18 @@ void buf_init_heap(struct buf *b, size_t max_bytes)
     *b = (struct buf){.max = max_bytes};
 }
 
+void buf_init_secret(struct buf *b, size_t max_bytes)
+{
+    *b = (struct buf){.max = max_bytes, .is_secret = true};
+}
+
 void buf_fini(struct buf *b)
 {
+    if (b->is_secret && b->data)
+        explicit_bzero(b->data, b->cap);
     if (b->owns_data)
         free(b->data);
-    buf_init_heap(b, b->max);
+    *b = (struct buf){.max = b->max, .is_secret = b->is_secret};
 }
 
 void buf_wipe(struct buf *b)
@@ -45,6 +52,18 @@ static size_t grown_cap(const struct buf *b, size_t needed)
     return cap < b->max ? cap : b->max;
 }
 
+/* Like realloc(), which may leave the old bytes where they are. */
+static char *move_secret(const struct buf *b, size_t cap)
+{
+    char *data = malloc(cap);
+    if (!data || !b->data)
+        return data;
+    memcpy(data, b->data, b->len);
+    explicit_bzero(b->data, b->cap);
+    free(b->data);
+    return data;
+}
+
 bool buf_reserve(struct buf *b, size_t n)
 {
     if (b->error != 0)
@@ -56,7 +75,7 @@ bool buf_reserve(struct buf *b, size_t n)
         return false;
     }
     size_t cap = grown_cap(b, b->len + n);
-    char *data = realloc(b->data, cap);
+    char *data = b->is_secret ? move_secret(b, cap) : realloc(b->data, cap);
     if (!data) {
         b->error = -ENOMEM;
         return false;

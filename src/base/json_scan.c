@@ -1,6 +1,7 @@
 #include "json_scan_internal.h"
 #include "utf8_internal.h"
 #include <aorta/buf.h>
+#include <aorta/json_text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ struct scan {
     struct json_scan_place place;
 };
 
-static const char no_memory[] = "not enough memory";
+const char json_text_no_memory[] = "not enough memory";
 
 static bool fail_at(struct scan *s, size_t at, const char *fault)
 {
@@ -258,7 +259,7 @@ static bool scan_string(struct scan *s)
     while (!take(s, '"'))
         if (!scan_character(s, start))
             return false;
-    return s->string.error == 0 || fail_at(s, start, no_memory);
+    return s->string.error == 0 || fail_at(s, start, json_text_no_memory);
 }
 
 static bool remember_name(struct scan *s, size_t at)
@@ -267,7 +268,7 @@ static bool remember_name(struct scan *s, size_t at)
         size_t cap = s->name_cap > 0 ? s->name_cap * 2 : 64;
         struct member_name *grown = realloc(s->name, cap * sizeof *grown);
         if (!grown)
-            return fail_at(s, at, no_memory);
+            return fail_at(s, at, json_text_no_memory);
         s->name = grown;
         s->name_cap = cap;
     }
@@ -288,7 +289,7 @@ static int compare_names(const void *a, const void *b)
 static bool is_same_name(struct scan *s, size_t one, size_t other)
 {
     struct scan again = {.text = s->text, .at = one};
-    buf_init_heap(&again.string, s->text.len);
+    buf_init_secret(&again.string, s->text.len);
     s->at = other;
     bool is_same = scan_string(&again) && scan_string(s) &&
                    str_eq(buf_str(&again.string), buf_str(&s->string));
@@ -416,7 +417,7 @@ static bool scan_value(struct scan *s)
 
 static void scan_text(struct scan *s)
 {
-    buf_init_heap(&s->string, s->text.len);
+    buf_init_secret(&s->string, s->text.len);
     skip_space(s);
     s->place = (struct json_scan_place){s->at, s->at};
     if (scan_value(s)) {

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,9 +28,24 @@ struct cJSON *json_text_parse(struct str text, struct json_position *where, cons
     struct cJSON *json = fault ? NULL : cJSON_ParseWithLengthOpts(text.ptr, text.len, NULL, 0);
     if (!json) {
         *where = position_of(text, at);
-        *what = fault ? fault : "not enough memory";
+        *what = fault ? fault : json_text_no_memory;
     }
     return json;
+}
+
+static void wipe_texts(struct cJSON *item)
+{
+    for (; item; item = item->next) {
+        if (item->valuestring)
+            explicit_bzero(item->valuestring, strlen(item->valuestring));
+        wipe_texts(item->child);
+    }
+}
+
+void json_text_wipe(struct cJSON *json)
+{
+    wipe_texts(json);
+    cJSON_Delete(json);
 }
 
 struct json_position json_text_locate(struct str text, const char *const *path, size_t depth,
@@ -39,29 +55,38 @@ struct json_position json_text_locate(struct str text, const char *const *path, 
     return position_of(text, of_value ? place.value : place.key);
 }
 
-static int check_file(int fd, size_t max_bytes)
+/* Room for all of it at once. */
+static int make_room(int fd, struct buf *text)
 {
     struct stat about;
     if (fstat(fd, &about) != 0)
         return -errno;
     if (!S_ISREG(about.st_mode))
         return S_ISDIR(about.st_mode) ? -EISDIR : -EINVAL;
-    return (uintmax_t)about.st_size > max_bytes ? -EFBIG : 0;
+    if ((uintmax_t)about.st_size > text->max)
+        return -EFBIG;
+    buf_reserve(text, (size_t)about.st_size);
+    return text->error;
 }
 
+/* One byte more than there should be is asked for: it may grow while being read. */
 static int read_all(int fd, struct buf *text)
 {
-    char piece[16384];
-    ssize_t got;
-    while ((got = read(fd, piece, sizeof piece)) != 0) {
+    char beyond;
+    for (;;) {
+        size_t room = text->cap - text->len;
+        ssize_t got = read(fd, room > 0 ? text->data + text->len : &beyond, room > 0 ? room : 1);
+        if (got == 0)
+            return 0;
         if (got < 0 && errno != EINTR)
             return -errno;
-        if (got > 0)
-            buf_put(text, piece, (size_t)got);
-        if (text->error != 0) /* it grew past the limit while being read */
+        if (got > 0 && room > 0)
+            text->len += (size_t)got;
+        else if (got > 0)
+            buf_put_char(text, beyond);
+        if (text->error != 0)
             return text->error == -ENOSPC ? -EFBIG : text->error;
     }
-    return 0;
 }
 
 int json_text_read_file(const char *file, size_t max_bytes, struct str *out)
@@ -70,8 +95,8 @@ int json_text_read_file(const char *file, size_t max_bytes, struct str *out)
     if (fd < 0)
         return -errno;
     struct buf text;
-    buf_init_heap(&text, max_bytes);
-    int error = check_file(fd, max_bytes);
+    buf_init_secret(&text, max_bytes);
+    int error = make_room(fd, &text);
     if (error == 0)
         error = read_all(fd, &text);
     close(fd);
@@ -80,4 +105,11 @@ int json_text_read_file(const char *file, size_t max_bytes, struct str *out)
     else
         buf_fini(&text);
     return error;
+}
+
+void json_text_wipe_file(struct str text)
+{
+    if (text.ptr)
+        explicit_bzero((char *)text.ptr, text.len);
+    free((char *)text.ptr);
 }

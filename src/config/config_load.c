@@ -253,9 +253,9 @@ static int load(struct loader *l, struct config **out)
 static void fini(struct loader *l)
 {
     config_free(l->config);
-    cJSON_Delete(l->trees);
+    json_text_wipe(l->trees);
     free(l->reader.folder);
-    free((char *)l->reader.report.text.ptr);
+    json_text_wipe_file(l->reader.report.text);
 }
 
 static struct loader loader_of(const struct config_source *source, struct buf *errors)
@@ -284,6 +284,20 @@ int config_reload(const struct config_source *source, const struct config *runni
         put_kept(&l, kept);
     fini(&l);
     return r;
+}
+
+static void forget_secrets(const struct config_table *table, void *object)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (table->option[i].is_secret && !table->option[i].is_start_only)
+            table->option[i].type->clear(object, &table->option[i]);
+}
+
+void config_forget_secrets(struct config *config)
+{
+    forget_secrets(&config_options, config);
+    for (size_t i = 0; i < config->realms.count; i++)
+        forget_secrets(&config_realm_options, &config->realms.item[i]);
 }
 
 void config_free(struct config *config)

@@ -32,7 +32,7 @@ static int expand_item(const struct config_input *in, int item, cJSON *value)
     struct buf text;
     if (!has_variable(value))
         return 0;
-    buf_init_heap(&text, STRING_MAX_BYTES);
+    buf_init_secret(&text, STRING_MAX_BYTES);
     int r = expand_string(in, item, value, &text);
     buf_fini(&text);
     return r;

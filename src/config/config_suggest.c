@@ -49,6 +49,23 @@ static unsigned allowed_slips(struct str key)
     return letters < 6 ? 1 : letters < 9 ? 2 : 3;
 }
 
+/* The start of just one name of its group: "auth.user" is nearer to "auth.username" than to "user".
+ */
+static struct str find_cut(const struct config_table *table, struct str key)
+{
+    struct str found = STR_NONE;
+    for (size_t i = 0; i < table->count; i++) {
+        struct str name = str_from(table->option[i].key);
+        if (!str_starts_nocase(name, key) || config_key_last(key).len < 3 ||
+            !str_eq_nocase(config_key_group(name), config_key_group(key)))
+            continue;
+        if (found.ptr)
+            return STR_NONE;
+        found = name;
+    }
+    return found;
+}
+
 /* The right name in the wrong group, or in none. */
 static struct str find_misplaced(const struct config_table *table, struct str key)
 {
@@ -92,7 +109,9 @@ const char *config_suggest(const struct config_table *table, struct str key, cha
 {
     if (key.len > KEY_LETTERS)
         return NULL;
-    struct str name = find_misplaced(table, key);
+    struct str name = find_cut(table, key);
+    if (!name.ptr)
+        name = find_misplaced(table, key);
     if (!name.ptr)
         name = find_misspelt(table, key);
     if (!name.ptr)

@@ -13,6 +13,8 @@ enum { WORD_MAX_BYTES = 255 };
 static void text_take(void *object, const struct config_option *option, char *text)
 {
     char **member = config_member(object, option);
+    if (*member && option->is_secret)
+        explicit_bzero(*member, strlen(*member));
     free(*member);
     *member = text;
 }
@@ -20,9 +22,13 @@ static void text_take(void *object, const struct config_option *option, char *te
 static int text_put(void *object, const struct config_option *option, const char *prefix,
                     struct str text)
 {
-    char *copy;
-    if (asprintf(&copy, "%s%.*s", prefix, STR_ARG(text)) < 0)
+    size_t start = strlen(prefix);
+    char *copy = malloc(start + text.len + 1); /* asprintf() would leave a copy behind */
+    if (!copy)
         return -ENOMEM;
+    memcpy(copy, prefix, start);
+    memcpy(copy + start, text.ptr, text.len);
+    copy[start + text.len] = 0;
     text_take(object, option, copy);
     return 0;
 }

@@ -166,6 +166,8 @@ static void end(struct http_lane *lane, struct http_exchange *x)
     }
     send_waiting(lane);
     r.done(r.arg, &answer);
+    if (lane->body.len > 0)
+        explicit_bzero(lane->body.data, lane->body.len);
     if (!is_kept)
         http_exchange_free(x);
 }

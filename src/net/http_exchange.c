@@ -99,7 +99,7 @@ struct http_exchange *http_exchange_new(const struct http_target *target, struct
         return NULL;
     x->target = target;
     x->wire = wire;
-    buf_init_heap(&x->out, SIZE_MAX);
+    buf_init_secret(&x->out, SIZE_MAX);
     http_reader_init(&x->reader, target->options.max_answer_bytes);
     x->easy = curl_easy_init();
     if (x->easy && configure(x) == 0)
@@ -259,6 +259,7 @@ static enum http_progress receive(struct http_exchange *x)
         if (n == 0)
             return take_end(x);
         int rc = http_reader_take(&x->reader, (struct str){bytes, (size_t)n});
+        explicit_bzero(bytes, (size_t)n);
         if (rc < 0)
             return fail(x, rc, rc == -ENOMEM ? "out of memory" : x->reader.why);
         if (x->reader.is_whole)
@@ -294,6 +295,8 @@ void http_exchange_take_answer(struct http_exchange *x, struct buf *body,
                                struct http_answer *answer)
 {
     x->is_busy = false;
+    if (x->out.len > 0)
+        explicit_bzero(x->out.data, x->out.len); /* the password, and what the client sent */
     *answer = (struct http_answer){.error = x->error, .why = x->why};
     answer->took_ms = (uint32_t)(http_now_ms() - x->request.posted_ms);
     if (x->error < 0)

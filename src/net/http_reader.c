@@ -254,7 +254,7 @@ void http_reader_init(struct http_reader *r, size_t max_body_bytes)
 {
     *r = (struct http_reader){.why = ""};
     buf_init_heap(&r->line, MAX_HEADER_BYTES);
-    buf_init_heap(&r->body, max_body_bytes);
+    buf_init_secret(&r->body, max_body_bytes); /* it may hold hashes of passwords */
 }
 
 void http_reader_fini(struct http_reader *r)

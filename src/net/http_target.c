@@ -149,7 +149,7 @@ int http_target_init(struct http_target *target, const struct http_lane_options 
 {
     *target = (struct http_target){0};
     int rc = copy_options(&target->options, options);
-    buf_init_heap(&target->head, MAX_HEAD_BYTES);
+    buf_init_secret(&target->head, MAX_HEAD_BYTES);
     if (rc == 0)
         rc = set_url(target);
     if (rc == 0 && !target->flaw)

@@ -50,7 +50,9 @@ static bool hand_out(struct net_stream *s, char *data, size_t len)
         s->has_received = true;
         clear_library_timeout(s->wsi); /* the one for "after the handshake" */
     }
-    return s->loop->streams.received(s->owner, data, len);
+    bool is_good = s->loop->streams.received(s->owner, data, len);
+    explicit_bzero(data, len); /* credentials, perhaps; the next read may take long to come */
+    return is_good;
 }
 
 /* ---- What OpenSSL has read ahead ----------------------------------------------------------- */

@@ -174,6 +174,8 @@ static void deliver(struct net_udp *u, unsigned i)
         read_local_address(header, &datagram.local);
     if (datagram.remote.any.sa_family == AF_INET || datagram.remote.any.sa_family == AF_INET6)
         u->received(u->arg, &datagram);
+    size_t room = u->in[i].vec.iov_len;
+    explicit_bzero(datagram.data, datagram.len < room ? datagram.len : room); /* as for streams */
 }
 
 static void reset_headers(struct net_udp *u, int count)

@@ -153,6 +153,7 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->serial = ++r->serial;
     txn->source = *source;
     txn->reply_key = 0;
+    txn->message = STR_NONE;
     txn->now_ms = clock_now_ms();
     r->transactions++;
     return txn;
@@ -163,6 +164,8 @@ void txn_end(struct transaction *txn)
     txn->serial = 0;
     txn->r->transactions--;
     policy_release(txn->policy);
+    if (txn->message.ptr)
+        explicit_bzero((char *)txn->message.ptr, txn->message.len); /* Authorization is in it */
     arena_reset(&txn->arena);
     txn->next_free = txn->r->free_transactions;
     txn->r->free_transactions = txn;
@@ -306,13 +309,17 @@ static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
     metrics_add(txn->r->deps.metrics, METRIC_INVALID);
     LOG_DEBUG("message refused", LOG_NUM("status", fault->status), LOG_TEXT("why", fault->reason),
               LOG_STR("call_id", txn->request.call_id));
-    txn_reply(txn, fault->status, fault->reason);
+    if (fault->status == 503)
+        txn_reply_with(txn, fault->status, fault->reason, "Retry-After", STR("1"));
+    else
+        txn_reply(txn, fault->status, fault->reason);
 }
 
 static void serve(struct transaction *txn, struct str message)
 {
-    struct str copy = arena_copy(&txn->arena, message);
+    struct str copy = txn->message = arena_copy(&txn->arena, message);
     if (!copy.ptr) {
+        transport_give_up(txn->r->deps.transport, &txn->source);
         txn_end(txn);
         return;
     }
@@ -361,8 +368,10 @@ void registrar_on_message(void *arg, const struct sip_source *source, struct str
             return;
     }
     struct transaction *txn = txn_begin(r, source);
-    if (!txn)
-        return; /* out of memory; the client will ask again */
+    if (!txn) {
+        transport_give_up(r->deps.transport, source);
+        return;
+    }
     txn->reply_key = key;
     uint64_t serial = txn->serial;
     serve(txn, message);
@@ -377,7 +386,7 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     struct transaction *txn = txn_begin(r, source);
     if (!txn)
         return;
-    struct str copy = arena_copy(&txn->arena, head);
+    struct str copy = txn->message = arena_copy(&txn->arena, head);
     struct sip_fault fault = {0, "out of memory"};
     bool is_parsed = copy.ptr && sip_parse(copy, &txn->arena, &txn->request, &fault);
     if (is_parsed || fault.status != 0)

@@ -46,6 +46,7 @@ struct transaction {
     struct transaction *next_free;
     uint64_t serial;    /* 0: it has ended */
     struct arena arena; /* message, parsed parts, scratch */
+    struct str message; /* the copy of it that is parsed */
     struct sip_source source;
     uint64_t reply_key; /* UDP: finds the answer to retransmissions; 0: not kept */
     uint64_t now_ms;    /* when the message came */

@@ -14,7 +14,7 @@ void sip_refuse(struct sip_reader *r, const char *reason)
 
 void sip_refuse_for_memory(struct sip_reader *r)
 {
-    sip_refuse_with(r, 500, "Out of memory for this request");
+    sip_refuse_with(r, 503, "Out of memory for this request");
 }
 
 bool sip_has_fault(const struct sip_reader *r)

@@ -281,7 +281,7 @@ void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
     c->phase = transport_kind_is_websocket(l->kind) ? CONN_HTTP : CONN_STREAM;
     c->remote = *remote;
     c->is_ip_counted = is_ip_counted;
-    buf_init_heap(&c->input, 0); /* until something is to be kept */
+    buf_init_secret(&c->input, 0); /* until something is to be kept */
     if (net_stream_adopt(t->deps.loop, fd, transport_kind_is_secure(l->kind), c, &c->stream) < 0) {
         conn_forget_name(c);
         free_conn(c);

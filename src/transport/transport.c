@@ -154,12 +154,12 @@ void transport_set_config(struct transport *t, const struct config *config)
     }
 }
 
-static void close_banned(struct conn *c)
+static void end(struct conn *c, enum ws_close_code ws_code, const char *why)
 {
     bool is_outermost = conn_enter(c);
-    LOG_DEBUG("connection ends: banned");
+    LOG_DEBUG("connection ends", LOG_TEXT("why", why));
     if (c->phase == CONN_WS)
-        ws_conn_close(c, WS_CLOSE_POLICY);
+        ws_conn_close(c, ws_code);
     else
         conn_close(c);
     conn_leave(c, is_outermost);
@@ -170,7 +170,7 @@ void transport_close_banned(struct transport *t)
     for (uint32_t i = 1; i < t->slot_count; i++) {
         struct conn *c = t->slots[i].conn;
         if (c && !c->is_admin && transport_has_banned(t, &c->remote))
-            close_banned(c);
+            end(c, WS_CLOSE_POLICY, "banned");
     }
 }
 
@@ -221,6 +221,13 @@ int transport_send(struct transport *t, const struct sip_source *to,
     int rc = send_on_connection(c, data, len);
     conn_leave(c, is_outermost);
     return rc;
+}
+
+void transport_give_up(struct transport *t, const struct sip_source *source)
+{
+    struct conn *c = source->kind == TRANSPORT_UDP ? NULL : conn_find(t, source->conn);
+    if (c)
+        end(c, WS_CLOSE_INTERNAL, "out of memory");
 }
 
 bool transport_is_open(const struct transport *t, conn_id conn)

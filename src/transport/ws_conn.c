@@ -71,7 +71,7 @@ static int begin_message(struct conn *c, const struct ws_frame *frame)
     c->message = malloc(sizeof *c->message);
     if (!c->message)
         return -ENOMEM;
-    buf_init_heap(c->message, c->t->deps.config->message_bytes);
+    buf_init_secret(c->message, c->t->deps.config->message_bytes);
     c->message_is_text = frame->opcode == WS_TEXT;
     return 0;
 }

@@ -80,6 +80,10 @@ cJSON *web_parse_body(const struct http_request *request, const char *const *mem
     struct json_position where;
     const char *what;
     cJSON *root = json_text_parse(request->body, &where, &what);
+    if (!root && what == json_text_no_memory) {
+        web_put_error(reply, 503, "unavailable", "no memory for it now");
+        return NULL;
+    }
     if (!root) {
         buf_printf(&message, "line %u, column %u: %s", where.line, where.column, what);
         put_fault(reply, "bad_json", &message);

@@ -166,6 +166,31 @@ static void writes_json_strings(void **state)
     }
 }
 
+static void a_secret_grows_and_stays_one(void **state)
+{
+    (void)state;
+    char text[1000];
+    struct buf b;
+    buf_init_secret(&b, sizeof text);
+    for (size_t i = 0; i < sizeof text; i++) {
+        text[i] = (char)('a' + i % 26);
+        buf_put_char(&b, text[i]);
+    }
+    assert_int_equal(b.error, 0);
+    assert_memory_equal(b.data, text, sizeof text);
+    buf_put_char(&b, '!');
+    assert_int_equal(b.error, -ENOSPC);
+    buf_fini(&b);
+    assert_true(b.is_secret);
+    assert_int_equal(b.max, sizeof text);
+    assert_null(b.data);
+
+    buf_init_fixed(&b, text, sizeof text);
+    buf_put_text(&b, "password");
+    buf_wipe(&b);
+    assert_memory_equal(text, "\0\0\0\0\0\0\0\0", 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +199,7 @@ int main(void)
         cmocka_unit_test(grows_to_its_limit),
         cmocka_unit_test(prints_long_texts),
         cmocka_unit_test(writes_json_strings),
+        cmocka_unit_test(a_secret_grows_and_stays_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,7 +341,7 @@ static void refuses_one_thing(void **state)
         {"{'authCallback':{'auth':'u:p'}}",
          "1:25: authCallback.auth: must be an object, such as {\"auth\": {...}}\n"},
         {"{'authCallback':{'auth':{'user':'u'}}}",
-         "1:26: authCallback.auth.user: unknown key; aorta --help lists those there are\n"},
+         "1:26: authCallback.auth.user: unknown key, did you mean \"authCallback.auth.username\"?\n"},
         {"{'authCallback':{'auth':{'usernam':'u'}}}",
          "1:26: authCallback.auth.usernam: unknown key, did you mean "
          "\"authCallback.auth.username\"?\n"},

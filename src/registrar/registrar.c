@@ -129,6 +129,16 @@ bool registrar_is_idle(const struct registrar *r)
     return r->transactions == 0;
 }
 
+uint32_t registrar_load_percent(const struct registrar *r)
+{
+    return r->transactions * 100 / MAX_TRANSACTIONS;
+}
+
+void registrar_set_overload(struct registrar *r, enum overload_level level)
+{
+    r->overload = level;
+}
+
 static struct transaction *txn_new(void)
 {
     struct transaction *txn = malloc(sizeof *txn);

@@ -31,6 +31,7 @@ struct registrar {
     struct transaction *free_transactions;
     unsigned transactions; /* on their way */
     uint64_t serial;       /* of the last one that began */
+    enum overload_level overload;
     /* A stranger can cause these lines. */
     struct ratelimit refusal_log, trouble_log;
     size_t reply_bytes;

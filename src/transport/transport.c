@@ -215,6 +215,31 @@ int transport_send(struct transport *t, const struct sip_source *to,
     return rc;
 }
 
+void transport_set_overload(struct transport *t, enum overload_level level)
+{
+    opening_set_level(t, level);
+}
+
+uint32_t transport_datagram_backlog(const struct transport *t)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < t->udp_count; i++) {
+        uint32_t percent = net_udp_backlog_percent(t->udp[i].socket);
+        most = percent > most ? percent : most;
+    }
+    return most;
+}
+
+void transport_close_refused(struct transport *t, conn_id conn)
+{
+    struct conn *c = conn_find(t, conn);
+    if (!c || c->phase != CONN_WS)
+        return;
+    bool is_outermost = conn_enter(c);
+    ws_conn_close(c, WS_CLOSE_TRY_LATER);
+    conn_leave(c, is_outermost);
+}
+
 bool transport_is_open(const struct transport *t, conn_id conn)
 {
     return conn_find(t, conn) != NULL;

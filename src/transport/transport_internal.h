@@ -3,6 +3,7 @@
 #define AORTA_TRANSPORT_INTERNAL_H
 #include "http_head.h"
 #include "ws_frame.h"
+#include <aorta/overload.h>
 #include <aorta/timer_wheel.h>
 #include <aorta/transport.h>
 
@@ -72,6 +73,7 @@ struct opening {
     uint32_t count;
     uint32_t turn;
     bool is_paused; /* all places are taken, or not enough of them free again */
+    enum overload_level level;
 };
 
 struct transport {
@@ -140,6 +142,8 @@ static inline bool transport_has_opening(enum transport_kind kind)
 void opening_add(struct conn *c);
 /* Its peer has been heard, or is gone. As often as you like. */
 void opening_remove(struct conn *c);
+/* So busy is the worker, from now on: with more to do it has fewer places. */
+void opening_set_level(struct transport *t, enum overload_level level);
 /* On every tick: places that are taken for nothing become free. */
 void opening_check(struct transport *t);
 

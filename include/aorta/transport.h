@@ -107,6 +107,9 @@ uint32_t transport_datagram_backlog(const struct transport *t);
 void transport_close_refused(struct transport *t, conn_id conn);
 /* The peer has proved who it is: its authentication deadline ends. */
 void transport_set_authenticated(struct transport *t, conn_id conn);
+/* One more request from this connection will be answered later, or one has been: while any is
+ * awaited, a drain does not close it. */
+void transport_add_awaited(struct transport *t, conn_id conn, int change);
 /* A place where the user of this transport keeps what it knows about a connection; starts NULL.
  * NULL when the connection is gone. */
 void **transport_user(struct transport *t, conn_id conn);

@@ -163,13 +163,27 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->serial = ++r->serial;
     txn->source = *source;
     txn->reply_key = 0;
+    txn->is_awaited = false;
     txn->now_ms = clock_now_ms();
     r->transactions++;
     return txn;
 }
 
+/* The transaction waits for somebody. */
+static void txn_await(struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    if (txn->reply_key != 0)
+        reply_cache_wait(r->replies, txn->reply_key, txn->now_ms);
+    txn->is_awaited = transport_kind_is_stream(txn->source.kind);
+    if (txn->is_awaited)
+        transport_add_awaited(r->deps.transport, txn->source.conn, 1);
+}
+
 void txn_end(struct transaction *txn)
 {
+    if (txn->is_awaited)
+        transport_add_awaited(txn->r->deps.transport, txn->source.conn, -1);
     txn->serial = 0;
     txn->r->transactions--;
     policy_release(txn->policy);
@@ -376,8 +390,8 @@ void registrar_on_message(void *arg, const struct sip_source *source, struct str
     txn->reply_key = key;
     uint64_t serial = txn->serial;
     serve(txn, message);
-    if (key != 0 && txn->serial == serial) /* it waits for somebody */
-        reply_cache_wait(r->replies, key, txn->now_ms);
+    if (txn->serial == serial)
+        txn_await(txn);
 }
 
 void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status)

@@ -46,6 +46,7 @@ struct transaction {
     const struct config *config; /* of the policy */
     struct transaction *next_free;
     uint64_t serial;    /* 0: it has ended */
+    bool is_awaited;    /* its connection has been told that the answer comes later */
     struct arena arena; /* message, parsed parts, scratch */
     struct sip_source source;
     uint64_t reply_key; /* UDP: finds the answer to retransmissions; 0: not kept */

@@ -258,6 +258,13 @@ void transport_set_authenticated(struct transport *t, conn_id conn)
     conn_leave(c, is_outermost);
 }
 
+void transport_add_awaited(struct transport *t, conn_id conn, int change)
+{
+    struct conn *c = conn_find(t, conn);
+    if (c)
+        c->awaited += (uint32_t)change;
+}
+
 void **transport_user(struct transport *t, conn_id conn)
 {
     struct conn *c = conn_find(t, conn);

@@ -10,7 +10,8 @@
 #include <aorta/log.h>
 
 enum {
-    SILENT_MS = 200, /* a ClientHello, or a request, comes right behind the connect */
+    SILENT_MS = 200,        /* a ClientHello, or a request, comes right behind the connect */
+    BUSY_PATIENCE_MS = 500, /* where places are few: who is slower than that costs little work */
 };
 
 /* A worker that is late with everything brings in fewer at a time, for the others' sake. */
@@ -31,7 +32,8 @@ static bool has_room(const struct opening *o)
  * slowly, and a crowd that does nothing holds up the others for a moment only. */
 static uint32_t lost_a_tick(const struct opening *o)
 {
-    return places[o->level] / 8;
+    bool had_more = o->count > places[o->level];
+    return (had_more ? OPENING_PLACES : places[o->level]) / 8;
 }
 
 static bool is_held_up(const struct transport_listener *l)
@@ -105,9 +107,11 @@ void opening_check(struct transport *t)
     if (!o->is_paused)
         return;
     uint64_t patience_ms = t->deps.config->handshake_s * 1000ull / 2;
-    uint32_t lost = 0;
+    if (o->level > OVERLOAD_NONE && patience_ms > BUSY_PATIENCE_MS)
+        patience_ms = BUSY_PATIENCE_MS;
+    uint32_t lost = 0, most = lost_a_tick(o);
     for (uint32_t i = o->count;
-         i-- > 0 && lost < lost_a_tick(o);) { /* the last one takes the place of one that goes */
+         i-- > 0 && lost < most;) { /* the last one takes the place of one that goes */
         if (!wastes_place(o->conn[i], patience_ms))
             continue;
         opening_remove(o->conn[i]);

@@ -286,6 +286,25 @@ static void a_busy_worker_takes_fewer_places_away(void **state)
     assert_int_equal(f->t.opening.count, OPENING_PLACES / 16 * 7 / 8);
 }
 
+/* Those who came in while there were more places, and do not go on, are no wall for the others. */
+static void a_busy_worker_is_less_patient(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 500; i++)
+        opening_add(&f->conn[i]);
+    opening_set_level(&f->t, OVERLOAD_DELAY);
+    assert_waiting(true);
+    f->t.now_ms = 499;
+    opening_check(&f->t);
+    assert_int_equal(f->t.opening.count, 500);
+    f->t.now_ms = 500;
+    for (int tick = 0; tick < 8; tick++) {
+        assert_waiting(true);
+        opening_check(&f->t);
+    }
+    assert_waiting(false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_busy_worker_has_fewer_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(places_change_while_some_are_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_busy_worker_takes_fewer_places_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_busy_worker_is_less_patient, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,7 +145,9 @@ export class LightWsClient extends RawWs {
   }
 
   async nextResponse(ms) {
-    return parseResponse((await this.next(ms)).payload.toString('latin1'));
+    const { opcode, payload } = await this.next(ms);
+    if (opcode === OP.CLOSE) throw new Error(`closed with ${payload.readUInt16BE(0)} while an answer was due`);
+    return parseResponse(payload.toString('latin1'));
   }
 }
 

@@ -8,7 +8,7 @@ static const struct {
     uint32_t mark[OVERLOAD_LEVELS];
 } causes[OVERLOAD_CAUSES] = {
     [OVERLOAD_BY_LOOP] = {true,  {0, 1, 3, 10}  },
-    [OVERLOAD_BY_STORE] = {true,  {0, 3, 5, 0}   },
+    [OVERLOAD_BY_STORE] = {true,  {0, 1, 3, 0}   },
     [OVERLOAD_BY_REQUESTS] = {false, {0, 50, 75, 95}},
     [OVERLOAD_BY_DATAGRAMS] = {false, {0, 50, 0, 0}  },
 };

@@ -188,7 +188,7 @@ static const struct config_option options[] = {
      .help = "idle time after which a tcp or tls connection without bindings is closed; 0 never "
              "closes one"},
     {.key = "limits.lagMs", .type = &config_type_count, .offset = MEMBER(lag_ms),
-     .min = 0, .max = 60000, .unit = "milliseconds", .fallback = "100",
+     .min = 0, .max = 60000, .unit = "milliseconds", .fallback = "200",
      .help = "a thread that is later than this lets fewer newcomers in at a time; three times as "
              "late it answers new registrations with 503, ten times as late refreshes too; 0 never"},
     {.key = "limits.neverBan", .type = &config_type_networks, .offset = MEMBER(never_ban),

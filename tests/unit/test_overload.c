@@ -22,7 +22,7 @@ static void marks(void **state)
         {OVERLOAD_BY_LOOP,      100, {0, 100, 300, 1000}, "multiples of limits.lagMs"          },
         {OVERLOAD_BY_LOOP,      20,  {0, 20, 60, 200},    "another one"                        },
         {OVERLOAD_BY_LOOP,      0,   {0, 0, 0, 0},        "switched off"                       },
-        {OVERLOAD_BY_STORE,     100, {0, 300, 500, 0},    "refreshes are granted without it"   },
+        {OVERLOAD_BY_STORE,     100, {0, 100, 300, 0},    "refreshes are granted without it"   },
         {OVERLOAD_BY_REQUESTS,  100, {0, 50, 75, 95},     "percent"                            },
         {OVERLOAD_BY_REQUESTS,  20,  {0, 50, 75, 95},     "has nothing to do with limits.lagMs"},
         {OVERLOAD_BY_REQUESTS,  0,   {0, 0, 0, 0},        "but is switched off with it"        },
@@ -132,7 +132,7 @@ static void the_worst_cause_decides(void **state)
     } phase[] = {
         {4,  {150, 0, 60, 0},   OVERLOAD_DELAY,      OVERLOAD_BY_LOOP     },
         {4,  {150, 0, 80, 99},  OVERLOAD_REFUSE_NEW, OVERLOAD_BY_REQUESTS },
-        {99, {150, 260, 0, 99}, OVERLOAD_REFUSE_NEW, OVERLOAD_BY_REQUESTS },
+        {99, {150, 160, 0, 99}, OVERLOAD_REFUSE_NEW, OVERLOAD_BY_REQUESTS },
         {13, {0, 0, 0, 99},     OVERLOAD_REFUSE_NEW, OVERLOAD_BY_REQUESTS },
         {1,  {0, 0, 0, 99},     OVERLOAD_DELAY,      OVERLOAD_BY_DATAGRAMS},
         {99, {0, 0, 0, 99},     OVERLOAD_DELAY,      OVERLOAD_BY_DATAGRAMS},

@@ -255,7 +255,7 @@ async function openStorm(t, server, count) {
       });
     return { child, said, isReady: said() };
   });
-  await within(60000, `${count} clients register`, Promise.all(parts.map((part) => part.isReady)));
+  await within(60000 + 30 * count, `${count} clients register`, Promise.all(parts.map((part) => part.isReady)));
   return {
     watch: async () => {
       const told = parts.map((part) => part.said());
@@ -270,7 +270,7 @@ describe('a drain', () => {
     const seconds = 4;
     const redis = await startRedis(t);
     const users = Object.fromEntries(Array.from({ length: LEAVING }, (_, i) => [`u${i}@${DOMAIN}`, { password: 'p' }]));
-    const config = { drainSeconds: seconds, limits: { connectionsPerIp: 20000 } };
+    const config = { drainSeconds: seconds, limits: { connectionsPerIp: 20000, handshakeSeconds: 60 } };
     const server = await startNode(redis, 'leaver', { users, config });
     const storm = await openStorm(t, server, LEAVING);
     assert.equal((await redis.contacts()).length, LEAVING);

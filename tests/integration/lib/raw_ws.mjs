@@ -138,8 +138,15 @@ export class RawWs {
   }
 }
 
-/** One that a Phone can use: a SIP message a frame. */
+/** One that a Phone can use: a SIP message a frame. It answers pings as browsers do. */
 export class LightWsClient extends RawWs {
+  static async connect(port, options) {
+    const client = await super.connect(port, options);
+    const push = client.inbox.push.bind(client.inbox);
+    client.inbox.push = (item) => (item.opcode === OP.PING ? client.write(frame(OP.PONG, item.payload)) : push(item));
+    return client;
+  }
+
   send(text) {
     this.text(text);
   }

@@ -38,7 +38,7 @@ struct conn {
     uint64_t heard_ms;
     struct timer timer; /* the next deadline or ping */
     void *user;
-    uint32_t awaited; /* requests that will be answered later */
+    uint32_t awaited;    /* requests that will be answered later */
     struct buf input;    /* what is not whole yet; empty for an idle connection */
     struct buf *message; /* WebSocket: fragments so far; NULL outside a fragmented message */
     bool message_is_text;

@@ -57,6 +57,7 @@ struct auth_result {
 
     uint32_t retry_after_s; /* AUTH_UNAVAILABLE: 1 and more, for the Retry-After header */
     bool is_source_away;    /* AUTH_UNAVAILABLE: the callback has been away for some time */
+    bool is_source_busy;    /* AUTH_UNAVAILABLE: more wait for the callback than it can answer */
 
     /* What the callback says, cut to AUTH_MESSAGE_BYTES: text from outside, or empty. */
     struct str message;
@@ -83,6 +84,10 @@ struct auth_request {
     const struct str *own_hosts;
     size_t own_host_count;
     uint64_t now_ms;
+    /* Does it keep up, or end, what is registered? Asked only while so many wait for the callback
+     * that others are refused. NULL: it does not. */
+    bool (*is_refresh)(const void *refresh_arg);
+    const void *refresh_arg;
 };
 /* SPEC 3 steps 4 and 6. A right answer uses up its nc; a wrong one does not. Any worker thread;
  * `done` runs on it too. `arena` is scratch until then. */

@@ -85,6 +85,7 @@ struct config {
     uint32_t message_bytes;
     uint32_t connections, connections_per_ip;
     uint32_t handshake_s, idle_s; /* idle_s 0: off */
+    uint32_t lag_ms;              /* 0: nothing is ever refused for load */
     struct net_networks never_ban;
     struct net_networks trusted_proxies; /* whose X-Forwarded-For and Forwarded are believed */
     struct config_list ws_origins;

@@ -39,6 +39,10 @@ struct http_lane *http_lane_open(struct http_client *client,
  * that returns. NULL is fine. */
 void http_lane_close(struct http_lane *lane);
 
+/* How long a request that is posted now is likely to wait for a connection, in ms, going by how
+ * long answers took so far. */
+uint32_t http_lane_wait_ms(const struct http_lane *lane);
+
 struct http_answer {
     /* 0: a whole answer came, whatever its status. Else a negative errno: -ETIMEDOUT, -ENOBUFS (too
      * many wait), -EMSGSIZE (body too long, or more than 64 KiB of headers), -ECONNREFUSED,

@@ -6,19 +6,23 @@
 #include <stdatomic.h>
 
 enum metric {
-    METRIC_MESSAGES,        /* SIP messages in */
-    METRIC_DROPPED,         /* of them, not answerable */
-    METRIC_RETRANSMISSIONS, /* answered from the cache */
-    METRIC_REGISTERS,       /* REGISTER requests run, retransmissions not counted */
-    METRIC_GRANTED,         /* 200 that stored or removed something */
-    METRIC_GRANTED_CACHED,  /* of them, by the refresh cache */
-    METRIC_CHALLENGED,      /* 401 */
-    METRIC_REFUSED,         /* 403 */
-    METRIC_INVALID,         /* other 4xx and 5xx */
-    METRIC_CALLBACKS,       /* authentication callbacks that were asked */
-    METRIC_UNAVAILABLE,     /* 503: callback, store or room is missing */
-    METRIC_GRANTED_AWAY,    /* refreshes granted while the callback was away */
-    METRIC_BANS,            /* addresses banned by the callback */
+    METRIC_MESSAGES,         /* SIP messages in */
+    METRIC_DROPPED,          /* of them, not answerable */
+    METRIC_RETRANSMISSIONS,  /* answered from the cache */
+    METRIC_REGISTERS,        /* REGISTER requests run, retransmissions not counted */
+    METRIC_GRANTED,          /* 200 that stored or removed something */
+    METRIC_GRANTED_CACHED,   /* of them, by the refresh cache */
+    METRIC_CHALLENGED,       /* 401 */
+    METRIC_REFUSED,          /* 403 */
+    METRIC_INVALID,          /* other 4xx and 5xx */
+    METRIC_CALLBACKS,        /* authentication callbacks that were asked */
+    METRIC_UNAVAILABLE,      /* 503: callback, store or room is missing */
+    METRIC_GRANTED_AWAY,     /* refreshes granted while the callback was away */
+    METRIC_BANS,             /* addresses banned by the callback */
+    METRIC_OVERLOAD_REFUSED, /* 503 because of too much to do; of METRIC_UNAVAILABLE */
+    METRIC_OVERLOAD_DELAY,   /* times that a worker went up to each level of overload */
+    METRIC_OVERLOAD_REFUSE_NEW,
+    METRIC_OVERLOAD_REFUSE_ALL,
     METRICS
 };
 

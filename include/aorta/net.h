@@ -43,6 +43,9 @@ int net_loop_open(const struct net_loop_events *events, const struct net_stream_
                   struct buf *error);
 /* Runs until net_loop_stop(). */
 void net_loop_run(struct net_loop *loop);
+/* By how much the loop was late at its last tick, in ms: what happened then had to wait so long for
+ * the loop to get there. On the loop's thread. */
+uint32_t net_loop_lag_ms(const struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 /* Any thread, also from a signal handler. */
 void net_loop_wake(struct net_loop *loop);
@@ -147,6 +150,9 @@ int net_udp_open(struct net_loop *loop, struct net_address *address, size_t max_
 int net_udp_send(struct net_udp *u, const struct net_address *remote,
                  const struct net_address *local, const char *data, size_t len);
 void net_udp_close(struct net_udp *u);
+/* How much of its receive buffer is taken by datagrams that wait there, in percent; 0 where the
+ * system does not say. Costs a system call. */
+uint32_t net_udp_backlog_percent(const struct net_udp *u);
 
 /* ---- Small things that the libraries bring ------------------------------------------------- */
 

@@ -52,6 +52,8 @@ void redis_client_free(struct redis_client *client);
 bool redis_client_is_up(const struct redis_client *client);
 /* Commands that are not answered yet. */
 size_t redis_client_pending(const struct redis_client *client);
+/* For how long the oldest of them has been waited for, in ms; 0 when there is none. */
+uint32_t redis_client_lag_ms(const struct redis_client *client);
 /* Gives the connection up and starts anew: `down` comes, after the callbacks of all commands.
  * Within a callback that happens when it has returned; commands are refused at once. Nothing while
  * there is no connection. */

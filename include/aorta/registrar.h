@@ -6,6 +6,7 @@
 #include <aorta/bans.h>
 #include <aorta/http_client.h>
 #include <aorta/metrics.h>
+#include <aorta/overload.h>
 #include <aorta/settings.h>
 #include <aorta/store.h>
 #include <aorta/transport.h>
@@ -35,6 +36,10 @@ void registrar_cancel(struct registrar *r);
 void registrar_free(struct registrar *r);
 /* Does no request wait for anybody? */
 bool registrar_is_idle(const struct registrar *r);
+/* Requests that wait for others, in percent of the most that may. */
+uint32_t registrar_load_percent(const struct registrar *r);
+/* So busy is the worker, from now on: REGISTERs are refused accordingly. */
+void registrar_set_overload(struct registrar *r, enum overload_level level);
 /* From now on these settings hold, for requests that begin. Holds them as long as one of its
  * requests lasts. -ENOMEM: the old ones go on. */
 int registrar_set_settings(struct registrar *r, struct settings *settings);

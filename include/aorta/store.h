@@ -54,6 +54,8 @@ struct store_ops {
     void (*close_flow)(struct store *s, struct str aor, conn_id conn, bool remove);
     /* Is any binding of this AOR carried by this connection? */
     bool (*has_flow)(struct store *s, struct str aor, conn_id conn);
+    /* Is any binding of this AOR, as far as this worker knows, of this Call-ID? */
+    bool (*has_call)(struct store *s, struct str aor, struct str call_id);
     /* One AOR, newest first. `arena` is scratch until `done` has run. */
     void (*find)(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                  void *arg);
@@ -70,6 +72,8 @@ struct store_ops {
      * number. */
     void (*tick)(struct store *s, unsigned worker, uint64_t now_ms);
     bool (*is_ready)(struct store *s);
+    /* For how long it has owed an answer to this worker, in ms. */
+    uint32_t (*lag_ms)(struct store *s);
     /* Is nothing on its way any more that others should still see? */
     bool (*is_idle)(struct store *s);
     /* The node is about to end: tells the others. */

@@ -9,6 +9,7 @@
 #include <aorta/http.h>
 #include <aorta/metrics.h>
 #include <aorta/net.h>
+#include <aorta/overload.h>
 #include <aorta/transport_kind.h>
 
 /* Where a message came from, and so where its answer goes. Copy it to keep it. */
@@ -105,8 +106,18 @@ bool transport_is_open(const struct transport *t, conn_id conn);
 /* What a handler that set is_later has to say at last. -ENOTCONN: the client is gone, or was told
  * meanwhile that it took too long (after 30 s). The body is freed in any case. */
 int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply);
+/* So busy is the worker, from now on: newcomers are let in accordingly. */
+void transport_set_overload(struct transport *t, enum overload_level level);
+/* Of all sockets for datagrams the fullest, in percent of its room. */
+uint32_t transport_datagram_backlog(const struct transport *t);
+/* A client that was refused because of too much to do: a WebSocket is closed with 1013, which makes
+ * browser libraries try again later, as a 503 does not. Others hear of Retry-After. */
+void transport_close_refused(struct transport *t, conn_id conn);
 /* The peer has proved who it is: its authentication deadline ends. */
 void transport_set_authenticated(struct transport *t, conn_id conn);
+/* One more request from this connection will be answered later, or one has been: while any is
+ * awaited, a drain does not close it. */
+void transport_add_awaited(struct transport *t, conn_id conn, int change);
 /* A place where the user of this transport keeps what it knows about a connection; starts NULL.
  * NULL when the connection is gone. */
 void **transport_user(struct transport *t, conn_id conn);

@@ -35,6 +35,61 @@ static void close_banned(struct worker *w)
     transport_close_banned(w->transport);
 }
 
+/* ---- Too much to do ------------------------------------------------------------------------- */
+
+static void log_level_change(const struct worker *w)
+{
+    static const char *const now[OVERLOAD_LEVELS] = {
+        "load is normal again",
+        "overload: newcomers wait outside",
+        "overload: new registrations are refused",
+        "overload: all registrations are refused",
+    };
+    static const struct {
+        const char *late, *advice;
+    } cause[OVERLOAD_CAUSES] = {
+        [OVERLOAD_BY_LOOP] = {"worker, ms",          "more CPUs or nodes; or something else takes the CPU"},
+        [OVERLOAD_BY_STORE] = {"Redis, ms",           "look at its CPU and its SLOWLOG"                    },
+        [OVERLOAD_BY_REQUESTS] = {"requests waiting, %",
+                              "look at what the callback and Redis take"                                  },
+        [OVERLOAD_BY_DATAGRAMS] = {"datagrams unread, %", "more CPUs or nodes, or it is a flood"               },
+    };
+    const struct overload *o = &w->overload;
+    if (o->level == OVERLOAD_NONE) {
+        LOG_INFO(now[o->level], LOG_NUM("worker", w->index));
+        return;
+    }
+    LOG_WARN(now[o->level], LOG_NUM("worker", w->index), LOG_TEXT("late", cause[o->cause].late),
+             LOG_NUM("figure", overload_figure(o, o->cause)),
+             LOG_NUM("mark", overload_mark(o->cause, o->level, w->config->lag_ms)),
+             LOG_TEXT("advice", cause[o->cause].advice));
+}
+
+static void watch_load(struct worker *w, uint64_t now_ms)
+{
+    static const enum metric went_up_to[OVERLOAD_LEVELS] = {
+        [OVERLOAD_DELAY] = METRIC_OVERLOAD_DELAY,
+        [OVERLOAD_REFUSE_NEW] = METRIC_OVERLOAD_REFUSE_NEW,
+        [OVERLOAD_REFUSE_ALL] = METRIC_OVERLOAD_REFUSE_ALL,
+    };
+    const uint32_t figure[OVERLOAD_CAUSES] = {
+        [OVERLOAD_BY_LOOP] = net_loop_lag_ms(w->loop),
+        [OVERLOAD_BY_STORE] = w->store->ops->lag_ms(w->store),
+        [OVERLOAD_BY_REQUESTS] = registrar_load_percent(w->registrar),
+        [OVERLOAD_BY_DATAGRAMS] = transport_datagram_backlog(w->transport),
+    };
+    enum overload_level before = w->overload.level;
+    if (!overload_update(&w->overload, figure, w->config->lag_ms, now_ms))
+        return;
+    if (w->overload.level > before)
+        metrics_add(&w->shared->metrics[w->index], went_up_to[w->overload.level]);
+    registrar_set_overload(w->registrar, w->overload.level);
+    transport_set_overload(w->transport, w->overload.level);
+    log_level_change(w);
+}
+
+/* ---- Every tick ------------------------------------------------------------------------------ */
+
 static void on_tick(void *arg)
 {
     struct worker *w = arg;
@@ -42,6 +97,7 @@ static void on_tick(void *arg)
     transport_tick(w->transport, now_ms);
     w->store->ops->tick(w->store, w->index, now_ms);
     close_banned(w);
+    watch_load(w, now_ms);
     go_on_stopping(w, now_ms);
     if (now_ms < w->next_second_ms)
         return;

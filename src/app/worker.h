@@ -5,6 +5,7 @@
 #include <aorta/bans.h>
 #include <aorta/http_client.h>
 #include <aorta/net.h>
+#include <aorta/overload.h>
 #include <aorta/registrar.h>
 #include <aorta/settings.h>
 #include <aorta/store_redis.h>
@@ -48,6 +49,7 @@ struct worker {
     uint64_t stop_by_ms; /* flushing or not */
     uint64_t next_second_ms;
     uint64_t bans_seen; /* bans_generation() */
+    struct overload overload;
     /* Set by the main thread: */
     _Atomic unsigned commands;                          /* bits of enum worker_command */
     _Atomic(struct settings *) next;                    /* held; NULL: none */

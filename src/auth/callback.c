@@ -175,6 +175,13 @@ static struct auth_result away(const struct attempt *a, const char *cause)
     return result;
 }
 
+static struct auth_result busy(const struct attempt *a, const char *cause)
+{
+    struct auth_result result = away(a, cause);
+    result.is_source_busy = true;
+    return result;
+}
+
 static void report_outage(const struct attempt *a, const struct http_answer *http,
                           const char *cause, uint64_t now_ms)
 {
@@ -235,7 +242,7 @@ static struct auth_result conclude(struct attempt *a, const struct http_answer *
     if (answer->said == CALLBACK_SAID_NOTHING) {
         if (answer->is_outage)
             report_outage(a, http, answer->cause, now_ms);
-        return away(a, answer->cause);
+        return http->error == -ENOBUFS ? busy(a, answer->cause) : away(a, answer->cause);
     }
     report_success(a);
     log_answer(a, answer, now_ms);
@@ -280,6 +287,21 @@ static struct auth_result write_body(struct attempt *a)
                        : auth_outcome(AUTH_UNAVAILABLE, "out of memory");
 }
 
+/* Half of its time a question may wait for its turn, and of a client that is registered already
+ * three quarters: then there is time left for the answer. Who would wait longer is told so at once,
+ * and the callback is not asked about clients that have given up. */
+static bool would_wait_too_long(const struct attempt *a)
+{
+    const struct auth_request *request = a->request;
+    const struct callback *callback = callback_of(a);
+    uint64_t wait_ms = http_lane_wait_ms(request->lanes->lane[callback->index]);
+    uint64_t most_ms = callback->config->timeout_ms;
+    if (wait_ms <= most_ms / 2)
+        return false;
+    bool may_wait_longer = request->is_refresh && request->is_refresh(request->refresh_arg);
+    return !may_wait_longer || wait_ms > most_ms / 4 * 3;
+}
+
 /* AUTH_OK: the callback may be asked. */
 static struct auth_result prepare(struct attempt *a)
 {
@@ -289,6 +311,8 @@ static struct auth_result prepare(struct attempt *a)
     struct auth_result result = write_body(a);
     if (result.verdict == AUTH_OK && !breaker_admit(&callback_of(a)->breaker, a->request->now_ms))
         return away(a, "the callback is away");
+    if (result.verdict == AUTH_OK && would_wait_too_long(a))
+        return busy(a, "too many wait for the callback");
     return result;
 }
 

@@ -191,6 +191,10 @@ static const struct config_option options[] = {
      .min = 0, .max = DAY_S, .unit = "seconds", .fallback = "0",
      .help = "idle time after which a tcp or tls connection without bindings is closed; 0 never "
              "closes one"},
+    {.key = "limits.lagMs", .type = &config_type_count, .offset = MEMBER(lag_ms),
+     .min = 0, .max = 60000, .unit = "milliseconds", .fallback = "200",
+     .help = "a thread that is later than this lets fewer newcomers in at a time; three times as "
+             "late it answers new registrations with 503, ten times as late refreshes too; 0 never"},
     {.key = "limits.neverBan", .type = &config_type_networks, .offset = MEMBER(never_ban),
      .fallback = "[\"127.0.0.0/8\",\"::1\"]",
      .help = "networks whose addresses are never blocked, as \"192.0.2.0/24\" or one address"},

@@ -29,6 +29,7 @@ struct http_lane {
     struct exchanges busy; /* those that were posted first come first */
     struct exchanges idle; /* connected; the one used last comes first */
     unsigned in_flight;
+    uint32_t answer_us;           /* how long an answer takes, smoothed; 0: none has come yet */
     struct http_request *waiting; /* a ring of max_queued */
     size_t first_waiting, waiting_count;
     uv_timer_t expiry; /* of the first request of all, or of one that has ended since */
@@ -71,7 +72,7 @@ static int64_t left_ms(const struct http_lane *lane, const struct http_request *
 static struct http_exchange *take_exchange(struct http_lane *lane, uint64_t now)
 {
     struct http_exchange *x = lane->idle.first;
-    while (x && now - x->idle_ms > MAX_IDLE_MS) {
+    while (x && now - x->since_ms > MAX_IDLE_MS) {
         unlink_from(&lane->idle, x);
         http_exchange_free(x);
         x = lane->idle.first;
@@ -93,6 +94,7 @@ static void send_now(struct http_lane *lane, const struct http_request *r)
     }
     struct http_exchange *x = take_exchange(lane, now);
     if (x && http_exchange_start(x, r) == 0) {
+        x->since_ms = now;
         push_back(&lane->busy, x);
         lane->in_flight++;
         arm_expiry(lane, r, now);
@@ -118,12 +120,30 @@ static struct http_request take_first(struct http_lane *lane)
     return r;
 }
 
+/* What would be given up before its answer can have come is work for nothing there; and when many
+ * wait, each that is sent in spite of it makes the next one as late. */
+static bool is_hopeless(const struct http_lane *lane, const struct http_request *r)
+{
+    return lane->answer_us > 0 && left_ms(lane, r, http_now_ms()) < lane->answer_us / 1000;
+}
+
 static void send_waiting(struct http_lane *lane)
 {
     while (lane->waiting_count > 0 && has_free_way(lane)) {
         struct http_request r = take_first(lane);
-        send_now(lane, &r);
+        if (is_hopeless(lane, &r))
+            http_request_fail(&r, -ENOBUFS, "too many requests wait for this server");
+        else
+            send_now(lane, &r);
     }
+}
+
+uint32_t http_lane_wait_ms(const struct http_lane *lane)
+{
+    if (lane->waiting_count == 0 && has_free_way(lane))
+        return 0;
+    uint64_t answers = lane->waiting_count + 1;
+    return (uint32_t)(answers * lane->answer_us / lane->target.options.max_in_flight / 1000);
 }
 
 static void line_up(struct http_lane *lane, const struct http_request *r)
@@ -150,6 +170,18 @@ void http_lane_post(struct http_lane *lane, struct str body, http_answered_fn *d
 
 /* ---- Ended --------------------------------------------------------------------------------- */
 
+enum { ANSWERS_SMOOTHED = 16 };
+
+/* Of answers only: an outage says nothing about how long they take. */
+static void learn_time(struct http_lane *lane, const struct http_answer *answer, uint64_t took_ms)
+{
+    if (answer->error != 0)
+        return;
+    int64_t us = (int64_t)took_ms * 1000;
+    int64_t old_us = lane->answer_us > 0 ? lane->answer_us : us;
+    lane->answer_us = (uint32_t)(old_us + (us - old_us) / ANSWERS_SMOOTHED);
+}
+
 /* Those that wait come first: what `done` may post queues up behind them. */
 static void end(struct http_lane *lane, struct http_exchange *x)
 {
@@ -159,9 +191,11 @@ static void end(struct http_lane *lane, struct http_exchange *x)
     unlink_from(&lane->busy, x);
     lane->in_flight--;
     http_exchange_take_answer(x, &lane->body, &answer);
+    uint64_t now = r.posted_ms + answer.took_ms;
+    learn_time(lane, &answer, now - x->since_ms);
     bool is_kept = http_exchange_keep(x);
     if (is_kept) {
-        x->idle_ms = r.posted_ms + answer.took_ms;
+        x->since_ms = now;
         push_front(&lane->idle, x);
     }
     send_waiting(lane);

@@ -97,7 +97,7 @@ struct http_exchange {
     struct http_link *link; /* NULL until it is connected */
     bool is_kept;           /* connected since an earlier request */
     bool is_busy;           /* with `request` */
-    uint64_t idle_ms;       /* for the owner, as are these two */
+    uint64_t since_ms;      /* idle or busy; for the owner, as are these two */
     struct http_exchange *next, *previous;
     struct http_request request;
     struct buf out; /* the request as it goes */

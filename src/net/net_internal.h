@@ -13,6 +13,9 @@ struct net_loop {
     uv_check_t check;
     uv_async_t wake;
     uv_timer_t tick;
+    uint64_t polled_ms;   /* when the last poll returned */
+    uint64_t tick_due_ms; /* the next one; 0: before the first */
+    uint32_t lag_ms;      /* at the last tick */
     struct lws_context *lws;
     struct lws_vhost *plain, *secure;    /* secure: NULL without TLS */
     struct ssl_ctx_st *client_ctx;       /* given to the library, never used */

@@ -30,15 +30,31 @@ static void on_wake(uv_async_t *handle)
     loop->events.woken(loop->events.arg);
 }
 
+/* A tick comes at the head of a turn. It is late because the turn before took so long, or because
+ * nobody let us run while we waited. All by the times that the loop has read anyway. */
+static void measure_lag(struct net_loop *loop)
+{
+    uint64_t now_ms = uv_now(&loop->uv);
+    uint64_t turn_ms = loop->polled_ms > 0 ? now_ms - loop->polled_ms : 0;
+    uint64_t late_ms =
+        loop->tick_due_ms > 0 && now_ms > loop->tick_due_ms ? now_ms - loop->tick_due_ms : 0;
+    uint64_t lag_ms = turn_ms > late_ms ? turn_ms : late_ms;
+    loop->lag_ms = lag_ms < UINT32_MAX ? (uint32_t)lag_ms : UINT32_MAX;
+    loop->tick_due_ms = now_ms + NET_LOOP_TICK_MS;
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     struct net_loop *loop = handle->data;
+    measure_lag(loop);
     loop->events.tick(loop->events.arg);
 }
 
 static void on_polled(uv_check_t *handle)
 {
-    net_stream_read_unread(handle->data);
+    struct net_loop *loop = handle->data;
+    loop->polled_ms = uv_now(&loop->uv);
+    net_stream_read_unread(loop);
 }
 
 static int open_uv(struct net_loop *loop)
@@ -123,6 +139,11 @@ int net_loop_open(const struct net_loop_events *events, const struct net_stream_
 void net_loop_run(struct net_loop *loop)
 {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+uint32_t net_loop_lag_ms(const struct net_loop *loop)
+{
+    return loop->lag_ms;
 }
 
 void net_loop_stop(struct net_loop *loop)

@@ -1,6 +1,7 @@
 /* Datagrams in batches: one recvmmsg() for all that wait, their answers by one sendmmsg(). */
 #include "net_internal.h"
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -292,4 +293,13 @@ void net_udp_close(struct net_udp *u)
     close(u->fd);
     u->fd = -1; /* whoever still sends hits no socket of others */
     uv_close((uv_handle_t *)&u->poll, on_poll_closed);
+}
+
+uint32_t net_udp_backlog_percent(const struct net_udp *u)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof info;
+    if (getsockopt(u->fd, SOL_SOCKET, SO_MEMINFO, info, &size) < 0 || info[SK_MEMINFO_RCVBUF] == 0)
+        return 0;
+    return (uint32_t)(info[SK_MEMINFO_RMEM_ALLOC] * UINT64_C(100) / info[SK_MEMINFO_RCVBUF]);
 }

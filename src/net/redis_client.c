@@ -573,6 +573,14 @@ size_t redis_client_pending(const struct redis_client *client)
     return client->state == STATE_CONNECTING ? 0 : client->queue.count;
 }
 
+uint32_t redis_client_lag_ms(const struct redis_client *client)
+{
+    const struct redis_sent *first = redis_queue_first(&client->queue);
+    uint64_t lag_ms =
+        first && now_ms(client) > first->sent_ms ? now_ms(client) - first->sent_ms : 0;
+    return lag_ms < UINT32_MAX ? (uint32_t)lag_ms : UINT32_MAX;
+}
+
 void redis_client_reset(struct redis_client *client, const char *why)
 {
     if (client->link)

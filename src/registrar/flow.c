@@ -99,6 +99,14 @@ void flow_each(const void *list, flow_aor_fn *each, void *arg)
         each(arg, (struct str){f->aor, f->aor_bytes});
 }
 
+bool flow_has_other(const void *list, struct str aor)
+{
+    for (const struct flow_aor *f = list; f; f = f->next_of_conn)
+        if (!str_eq(aor, (struct str){f->aor, f->aor_bytes}))
+            return true;
+    return false;
+}
+
 static void forget(struct flow_set *set, struct flow_aor *f)
 {
     struct flow_aor **link = bucket_of(set, f->hash);

@@ -15,6 +15,8 @@ int flow_add(struct flow_set *set, void **list, conn_id conn, struct str aor);
 typedef void flow_aor_fn(void *arg, struct str aor);
 /* Calls `each` for all AORs of a list. */
 void flow_each(const void *list, flow_aor_fn *each, void *arg);
+/* Is anything else than `aor` listed? */
+bool flow_has_other(const void *list, struct str aor);
 /* Forgets a whole list. */
 void flow_drop(struct flow_set *set, void *list);
 #endif

@@ -58,24 +58,50 @@ static void refuse(struct transaction *txn, const char *cause)
     txn_reply_send(txn, &b);
 }
 
-static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t retry_after_s)
+static void reply_unavailable(struct transaction *txn, uint32_t retry_after_s)
 {
     char text[16];
     struct buf number;
     metrics_add(txn->r->deps.metrics, METRIC_UNAVAILABLE);
-    if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
-        LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor),
-                 LOG_STR("call_id", txn->request.call_id));
     buf_init_fixed(&number, text, sizeof text);
     buf_put_u64(&number, retry_after_s);
     txn_reply_with(txn, 503, sip_reason(503), "Retry-After", buf_str(&number));
 }
 
-static void refuse_unavailable(struct transaction *txn, const char *cause)
+static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t retry_after_s)
+{
+    if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
+        LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor),
+                 LOG_STR("call_id", txn->request.call_id));
+    reply_unavailable(txn, retry_after_s);
+}
+
+static uint32_t draw_retry_after_s(void)
 {
     uint32_t random = 0;
     (void)net_random(&random, sizeof random); /* without it all come back together */
-    refuse_for_now(txn, cause, RETRY_AFTER_S + random % (RETRY_AFTER_JITTER_S + 1));
+    return RETRY_AFTER_S + random % (RETRY_AFTER_JITTER_S + 1);
+}
+
+static void refuse_unavailable(struct transaction *txn, const char *cause)
+{
+    refuse_for_now(txn, cause, draw_retry_after_s());
+}
+
+/* Browser libraries do nothing more after a 503, but come back by and by when their connection
+ * ends. It stays for the sake of others that it carries. That there is too much to do is logged
+ * where it is found, not for each who is refused. */
+static void refuse_overloaded(struct transaction *txn, const char *cause)
+{
+    struct registrar *r = txn->r;
+    conn_id conn = txn->source.conn;
+    void **list = transport_user(r->deps.transport, conn);
+    bool carries_others = list && flow_has_other(*list, txn->aor);
+    LOG_DEBUG("register refused for load", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor));
+    metrics_add(r->deps.metrics, METRIC_OVERLOAD_REFUSED);
+    reply_unavailable(txn, draw_retry_after_s());
+    if (!carries_others)
+        transport_close_refused(r->deps.transport, conn);
 }
 
 static void challenge(struct transaction *txn)
@@ -302,6 +328,8 @@ static void on_unavailable(struct transaction *txn)
     /* Who was proved to be there before, and whose connection lives on, may stay. */
     if (txn->verdict.is_source_away && txn->request.contact_count > 0)
         apply(txn, 0);
+    else if (txn->verdict.is_source_busy)
+        refuse_overloaded(txn, txn->verdict.cause);
     else
         refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
 }
@@ -392,6 +420,31 @@ static int read_aor(struct transaction *txn)
     return 0;
 }
 
+static bool is_removal(const struct sip_request *request)
+{
+    for (size_t i = 0; i < request->contact_count; i++) {
+        int64_t expires_s = request->contacts[i].expires_s;
+        if (expires_s > 0 || (expires_s < 0 && !(request->has_expires && request->expires_s == 0)))
+            return false;
+    }
+    return request->contact_is_wildcard || request->contact_count > 0;
+}
+
+/* Does it keep up, or end, what is registered? Nobody has proved anything yet; but who knows the
+ * Call-ID of a living binding is most likely who registered it. */
+static bool is_refresh(const void *arg)
+{
+    const struct transaction *txn = arg;
+    struct store *store = txn->r->deps.store;
+    return is_removal(&txn->request) || store->ops->has_call(store, txn->aor, txn->request.call_id);
+}
+
+static bool is_too_much(const struct transaction *txn)
+{
+    enum overload_level level = txn->r->overload;
+    return level >= OVERLOAD_REFUSE_NEW && (level >= OVERLOAD_REFUSE_ALL || !is_refresh(txn));
+}
+
 static void authenticate(struct transaction *txn)
 {
     struct registrar *r = txn->r;
@@ -408,6 +461,8 @@ static void authenticate(struct transaction *txn)
         .own_hosts = r->deps.own_hosts,
         .own_host_count = r->deps.own_host_count,
         .now_ms = txn->now_ms,
+        .is_refresh = is_refresh,
+        .refresh_arg = txn,
     };
     auth_check(r->deps.auth, &txn->auth, &txn->arena, on_checked, txn);
 }
@@ -419,7 +474,7 @@ void register_begin(struct transaction *txn)
     txn->verdict = (struct auth_result){.cause = ""};
     txn->binding = (struct binding_request){.config = txn->config};
     if (txn->r->transactions > MAX_TRANSACTIONS) {
-        refuse_unavailable(txn, "too many requests wait already");
+        refuse_overloaded(txn, "too many requests wait already");
         return;
     }
     const char *too_long = find_too_long(&txn->request);
@@ -435,8 +490,10 @@ void register_begin(struct transaction *txn)
     if (txn->request.user_agent.len > MAX_USER_AGENT_BYTES)
         txn->request.user_agent.len = MAX_USER_AGENT_BYTES;
     txn->realm = realms_find(txn->policy->settings->realms, txn->domain);
-    if (txn->realm)
-        authenticate(txn);
-    else
+    if (!txn->realm)
         refuse(txn, "a domain that is not served");
+    else if (is_too_much(txn))
+        refuse_overloaded(txn, "the worker is overloaded");
+    else
+        authenticate(txn);
 }

@@ -129,6 +129,16 @@ bool registrar_is_idle(const struct registrar *r)
     return r->transactions == 0;
 }
 
+uint32_t registrar_load_percent(const struct registrar *r)
+{
+    return r->transactions * 100 / MAX_TRANSACTIONS;
+}
+
+void registrar_set_overload(struct registrar *r, enum overload_level level)
+{
+    r->overload = level;
+}
+
 static struct transaction *txn_new(void)
 {
     struct transaction *txn = malloc(sizeof *txn);
@@ -154,13 +164,27 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->source = *source;
     txn->reply_key = 0;
     txn->message = STR_NONE;
+    txn->is_awaited = false;
     txn->now_ms = clock_now_ms();
     r->transactions++;
     return txn;
 }
 
+/* The transaction waits for somebody. */
+static void txn_await(struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    if (txn->reply_key != 0)
+        reply_cache_wait(r->replies, txn->reply_key, txn->now_ms);
+    txn->is_awaited = transport_kind_is_stream(txn->source.kind);
+    if (txn->is_awaited)
+        transport_add_awaited(r->deps.transport, txn->source.conn, 1);
+}
+
 void txn_end(struct transaction *txn)
 {
+    if (txn->is_awaited)
+        transport_add_awaited(txn->r->deps.transport, txn->source.conn, -1);
     txn->serial = 0;
     txn->r->transactions--;
     policy_release(txn->policy);
@@ -375,8 +399,8 @@ void registrar_on_message(void *arg, const struct sip_source *source, struct str
     txn->reply_key = key;
     uint64_t serial = txn->serial;
     serve(txn, message);
-    if (key != 0 && txn->serial == serial) /* it waits for somebody */
-        reply_cache_wait(r->replies, key, txn->now_ms);
+    if (txn->serial == serial)
+        txn_await(txn);
 }
 
 void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status)

@@ -31,6 +31,7 @@ struct registrar {
     struct transaction *free_transactions;
     unsigned transactions; /* on their way */
     uint64_t serial;       /* of the last one that began */
+    enum overload_level overload;
     /* A stranger can cause these lines. */
     struct ratelimit refusal_log, trouble_log;
     size_t reply_bytes;
@@ -45,6 +46,7 @@ struct transaction {
     const struct config *config; /* of the policy */
     struct transaction *next_free;
     uint64_t serial;    /* 0: it has ended */
+    bool is_awaited;    /* its connection has been told that the answer comes later */
     struct arena arena; /* message, parsed parts, scratch */
     struct str message; /* the copy of it that is parsed */
     struct sip_source source;

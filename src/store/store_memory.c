@@ -319,6 +319,20 @@ static bool memory_has_flow(struct store *s, struct str name, conn_id conn)
     return r != NULL;
 }
 
+static bool memory_has_call(struct store *s, struct str name, struct str call_id)
+{
+    struct memory_store *m = memory_store(s);
+    uint64_t hash = str_hash(name);
+    struct shard *shard = lock_shard_of(m, hash);
+    const struct aor *aor = aor_table_find(&shard->aors, name, hash);
+    const struct binding_record *r = aor ? aor->first : NULL;
+    while (r &&
+           (!str_eq(binding_record_view(r).call_id, call_id) || ends_ms(m, r) <= shard->now_ms))
+        r = r->next;
+    unlock(shard);
+    return r != NULL;
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 /* An AOR as it was under the lock, copied to the arena. */
@@ -502,6 +516,12 @@ static bool memory_is_ready(struct store *s)
     return true;
 }
 
+static uint32_t memory_lag_ms(struct store *s)
+{
+    (void)s;
+    return 0; /* it answers before the call returns */
+}
+
 static bool memory_is_idle(struct store *s)
 {
     (void)s;
@@ -538,12 +558,14 @@ static const struct store_ops memory_ops = {
     .apply = memory_apply,
     .close_flow = memory_close_flow,
     .has_flow = memory_has_flow,
+    .has_call = memory_has_call,
     .find = memory_find,
     .list = memory_list,
     .remove = memory_remove,
     .count = memory_count,
     .tick = memory_tick,
     .is_ready = memory_is_ready,
+    .lag_ms = memory_lag_ms,
     .is_idle = memory_is_idle,
     .leave = memory_leave,
     .close = memory_close,

@@ -263,6 +263,18 @@ static bool redis_has_flow(struct store *s, struct str name, conn_id conn)
     return false;
 }
 
+static bool redis_has_call(struct store *s, struct str name, struct str call_id)
+{
+    struct redis_store *r = redis_store(s);
+    const struct redis_aor *a = redis_aors_find(r->aors, name);
+    for (const struct binding_record *record = a ? a->aor.first : NULL; record;
+         record = record->next)
+        if (str_eq(binding_record_view(record).call_id, call_id) &&
+            record->expires_ms + r->aors->grace_ms > r->now_ms)
+            return true;
+    return false;
+}
+
 /* ---- Everything else ----------------------------------------------------------------------- */
 
 static void redis_count(struct store *s, struct store_counts *out)
@@ -289,6 +301,11 @@ static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
     redis_patch_pump(r);
     if (r->node)
         redis_node_tick(r->node, now_ms);
+}
+
+static uint32_t redis_lag_ms(struct store *s)
+{
+    return redis_client_lag_ms(redis_store(s)->client);
 }
 
 static bool redis_is_ready(struct store *s)
@@ -326,12 +343,14 @@ static const struct store_ops redis_ops = {
     .apply = redis_apply,
     .close_flow = redis_close_flow,
     .has_flow = redis_has_flow,
+    .has_call = redis_has_call,
     .find = redis_find,
     .list = redis_list,
     .remove = redis_remove,
     .count = redis_count,
     .tick = redis_tick,
     .is_ready = redis_is_ready,
+    .lag_ms = redis_lag_ms,
     .is_idle = redis_is_idle,
     .leave = redis_leave,
     .close = redis_close,

@@ -107,6 +107,8 @@ void conn_on_timer(struct timer *timer, void *arg)
         conn_close(c); /* long enough */
     else if (!c->t->is_draining)
         conn_check(c);
+    else if (c->awaited > 0)
+        conn_set_timer(c, c->t->now_ms + NET_LOOP_TICK_MS); /* its answer first */
     else if (c->phase == CONN_WS)
         ws_conn_close(c, WS_CLOSE_GOING_AWAY);
     else

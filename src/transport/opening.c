@@ -10,13 +10,31 @@
 #include <aorta/log.h>
 
 enum {
-    /* Accept again below this many, so that it pays to watch the listening sockets again. */
-    ROOM_FROM = OPENING_PLACES * 3 / 4,
-    SILENT_MS = 200, /* a ClientHello, or a request, comes right behind the connect */
-    /* Lost on one tick: a machine that is too busy for its clients, itself or they, gets them
-     * in slowly, and a crowd that does nothing holds up the others for a moment only. */
-    LOST_A_TICK = OPENING_PLACES / 8,
+    SILENT_MS = 200,        /* a ClientHello, or a request, comes right behind the connect */
+    BUSY_PATIENCE_MS = 500, /* where places are few: who is slower than that costs little work */
 };
+
+/* A worker that is late with everything brings in fewer at a time, for the others' sake. */
+static const uint32_t places[OVERLOAD_LEVELS] = {
+    [OVERLOAD_NONE] = OPENING_PLACES,
+    [OVERLOAD_DELAY] = OPENING_PLACES / 4,
+    [OVERLOAD_REFUSE_NEW] = OPENING_PLACES / 16,
+    [OVERLOAD_REFUSE_ALL] = OPENING_PLACES / 16,
+};
+
+/* Accept again from this many on, so that it pays to watch the listening sockets again. */
+static bool has_room(const struct opening *o)
+{
+    return o->count <= places[o->level] * 3 / 4;
+}
+
+/* Places lost on one tick: a machine that is too busy for its clients, itself or they, gets them in
+ * slowly, and a crowd that does nothing holds up the others for a moment only. */
+static uint32_t lost_a_tick(const struct opening *o)
+{
+    bool had_more = o->count > places[o->level];
+    return (had_more ? OPENING_PLACES : places[o->level]) / 8;
+}
 
 static bool is_held_up(const struct transport_listener *l)
 {
@@ -50,7 +68,7 @@ void opening_add(struct conn *c)
         return;
     o->conn[o->count++] = c;
     c->opening_place = (uint16_t)o->count;
-    if (o->count == OPENING_PLACES)
+    if (o->count >= places[o->level])
         pause_listeners(c->t);
 }
 
@@ -63,8 +81,18 @@ void opening_remove(struct conn *c)
     o->conn[c->opening_place - 1] = last;
     last->opening_place = c->opening_place;
     c->opening_place = 0;
-    if (o->is_paused && o->count <= ROOM_FROM)
+    if (o->is_paused && has_room(o))
         resume_listeners(c->t);
+}
+
+void opening_set_level(struct transport *t, enum overload_level level)
+{
+    struct opening *o = &t->opening;
+    o->level = level;
+    if (!o->is_paused && o->count >= places[level])
+        pause_listeners(t);
+    else if (o->is_paused && has_room(o))
+        resume_listeners(t);
 }
 
 static bool wastes_place(const struct conn *c, uint64_t patience_ms)
@@ -79,9 +107,11 @@ void opening_check(struct transport *t)
     if (!o->is_paused)
         return;
     uint64_t patience_ms = t->deps.config->handshake_s * 1000ull / 2;
-    uint32_t lost = 0;
+    if (o->level > OVERLOAD_NONE && patience_ms > BUSY_PATIENCE_MS)
+        patience_ms = BUSY_PATIENCE_MS;
+    uint32_t lost = 0, most = lost_a_tick(o);
     for (uint32_t i = o->count;
-         i-- > 0 && lost < LOST_A_TICK;) { /* the last one takes the place of one that goes */
+         i-- > 0 && lost < most;) { /* the last one takes the place of one that goes */
         if (!wastes_place(o->conn[i], patience_ms))
             continue;
         opening_remove(o->conn[i]);

@@ -230,6 +230,31 @@ void transport_give_up(struct transport *t, const struct sip_source *source)
         end(c, WS_CLOSE_INTERNAL, "out of memory");
 }
 
+void transport_set_overload(struct transport *t, enum overload_level level)
+{
+    opening_set_level(t, level);
+}
+
+uint32_t transport_datagram_backlog(const struct transport *t)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < t->udp_count; i++) {
+        uint32_t percent = net_udp_backlog_percent(t->udp[i].socket);
+        most = percent > most ? percent : most;
+    }
+    return most;
+}
+
+void transport_close_refused(struct transport *t, conn_id conn)
+{
+    struct conn *c = conn_find(t, conn);
+    if (!c || c->phase != CONN_WS)
+        return;
+    bool is_outermost = conn_enter(c);
+    ws_conn_close(c, WS_CLOSE_TRY_LATER);
+    conn_leave(c, is_outermost);
+}
+
 bool transport_is_open(const struct transport *t, conn_id conn)
 {
     return conn_find(t, conn) != NULL;
@@ -246,6 +271,13 @@ void transport_set_authenticated(struct transport *t, conn_id conn)
     bool is_outermost = conn_enter(c);
     conn_check(c); /* from deadlines to pings */
     conn_leave(c, is_outermost);
+}
+
+void transport_add_awaited(struct transport *t, conn_id conn, int change)
+{
+    struct conn *c = conn_find(t, conn);
+    if (c)
+        c->awaited += (uint32_t)change;
 }
 
 void **transport_user(struct transport *t, conn_id conn)

@@ -4,6 +4,7 @@
 #include "http_head.h"
 #include "ws_frame.h"
 #include <aorta/ratelimit.h>
+#include <aorta/overload.h>
 #include <aorta/timer_wheel.h>
 #include <aorta/transport.h>
 
@@ -38,6 +39,7 @@ struct conn {
     uint64_t heard_ms;
     struct timer timer; /* the next deadline or ping */
     void *user;
+    uint32_t awaited;    /* requests that will be answered later */
     struct buf input;    /* what is not whole yet; empty for an idle connection */
     struct buf *message; /* WebSocket: fragments so far; NULL outside a fragmented message */
     bool message_is_text;
@@ -81,6 +83,7 @@ struct opening {
     uint32_t count;
     uint32_t turn;
     bool is_paused; /* all places are taken, or not enough of them free again */
+    enum overload_level level;
 };
 
 struct transport {
@@ -159,6 +162,8 @@ static inline bool transport_has_opening(enum transport_kind kind)
 void opening_add(struct conn *c);
 /* Its peer has been heard, or is gone. As often as you like. */
 void opening_remove(struct conn *c);
+/* So busy is the worker, from now on: with more to do it has fewer places. */
+void opening_set_level(struct transport *t, enum overload_level level);
 /* On every tick: places that are taken for nothing become free. */
 void opening_check(struct transport *t);
 

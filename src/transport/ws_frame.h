@@ -23,6 +23,7 @@ enum ws_close_code {
     WS_CLOSE_POLICY = 1008,
     WS_CLOSE_TOO_BIG = 1009,
     WS_CLOSE_INTERNAL = 1011,
+    WS_CLOSE_TRY_LATER = 1013, /* of the IANA registry */
 };
 
 struct ws_frame {

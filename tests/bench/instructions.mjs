@@ -83,7 +83,7 @@ const usersFile = () =>
 
 /** An aorta under callgrind, which counts nothing yet. */
 async function startServer({ kind, asks }, folder, started) {
-  const config = { workers: 1, listen: [`${kind}://127.0.0.1:0`], logging: { level: 'warn' } };
+  const config = { workers: 1, listen: [`${kind}://127.0.0.1:0`], logging: { level: 'warn' }, limits: { lagMs: 0 } };
   if (asks) {
     const redis = await startRedis(folder);
     const callback = await startCallback();

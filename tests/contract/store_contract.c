@@ -366,6 +366,34 @@ static void closes_flows(void **state)
     assert_found(f, "a@example.com", "sip:c@h");
 }
 
+static void knows_the_calls_of_living_bindings(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "by WSS", .conn = 5),
+        STEP(1, "2", 1, "Contact: <sip:b@h>;expires=60\n", BINDING_OK, "sip:b@h=60 sip:a@h=3599",
+             "by UDP"),
+    };
+    static const struct {
+        const char *aor, *call_id;
+        bool is_known;
+    } row[] = {
+        {"a@example.com", "1", true },
+        {"a@example.com", "2", true },
+        {"a@example.com", "3", false},
+        {"a@example.com", "",  false},
+        {"b@example.com", "1", false},
+    };
+    PLAY(f, step);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (f->store->ops->has_call(f->store, str_from(row[i].aor), str_from(row[i].call_id)) !=
+            row[i].is_known)
+            fail_msg("row %zu", i);
+    close_flow(f, 5, true);
+    assert_false(f->store->ops->has_call(f->store, STR("a@example.com"), STR("1")));
+    assert_true(f->store->ops->has_call(f->store, STR("a@example.com"), STR("2")));
+}
+
 static void removes_the_aor_with_its_last_flow(void **state)
 {
     struct fixture *f = *state;
@@ -616,6 +644,7 @@ int store_contract_run(const struct store_contract *which)
         TEST(counts_by_transport),
         TEST(counts_the_bindings_of_a_realm),
         TEST(closes_flows),
+        TEST(knows_the_calls_of_living_bindings),
         TEST(removes_the_aor_with_its_last_flow),
         TEST(keeps_every_member),
         TEST(lists_everything_once),

@@ -45,6 +45,12 @@ void http_lane_post(struct http_lane *lane, struct str body, http_answered_fn *d
         fake_give((unsigned)(post - fake.post), fake.answer);
 }
 
+uint32_t http_lane_wait_ms(const struct http_lane *lane)
+{
+    (void)lane;
+    return fake.wait_ms;
+}
+
 void fake_give(unsigned number, struct http_answer answer)
 {
     struct fake_post *post = &fake.post[number];

@@ -30,7 +30,8 @@ struct fake_post {
 struct fake_http {
     struct http_answer answer; /* given at once, unless is_deferred */
     bool is_deferred;
-    unsigned count; /* posts so far; the first FAKE_POSTS of them are in `post` */
+    uint32_t wait_ms; /* for who posts now */
+    unsigned count;   /* posts so far; the first FAKE_POSTS of them are in `post` */
     struct fake_post post[FAKE_POSTS];
     int open_lanes;
     struct http_lane_options options; /* of the lane opened last */

@@ -374,6 +374,52 @@ static void an_outage_is_not_asked_into(void **state)
     close_both(&w, &c);
 }
 
+static bool say(const void *arg)
+{
+    return *(const bool *)arg;
+}
+
+static void a_long_queue_is_not_joined(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t wait_ms; /* of 3000 */
+        bool is_refresh;
+        bool is_asked;
+        const char *why;
+    } row[] = {
+        {0,     false, true,  "nobody waits"                             },
+        {1500,  false, true,  "half of its time"                         },
+        {1501,  false, false, "more than that"                           },
+        {1501,  true,  true,  "who is registered already may"            },
+        {2250,  true,  true,  "three quarters of its time"               },
+        {2251,  true,  false, "there would be no time left for an answer"},
+        {99999, true,  false, ""                                         },
+        {1500,  false, true,  "better again"                             },
+    };
+    struct world w;
+    struct client c;
+    open_both(&w, &c, fake_json(SAYS_FAIL));
+    c.request.is_refresh = say;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        fake.count = 0;
+        fake.wait_ms = row[i].wait_ms;
+        c.request.refresh_arg = &row[i].is_refresh;
+        enum auth_verdict verdict = try_fresh(&c, "x");
+        if ((fake.count > 0) != row[i].is_asked ||
+            verdict != (row[i].is_asked ? AUTH_REFUSED : AUTH_UNAVAILABLE) ||
+            c.result.is_source_busy == row[i].is_asked)
+            fail_msg("row %zu, %s: %s", i, row[i].why, c.result.cause);
+    }
+    fake.answer = fake_error(-ENOBUFS); /* has waited in vain */
+    assert_int_equal(try_fresh(&c, "x"), AUTH_UNAVAILABLE);
+    assert_true(c.result.is_source_busy);
+    fake.answer = fake_error(-ETIMEDOUT);
+    assert_int_equal(try_fresh(&c, "x"), AUTH_UNAVAILABLE);
+    assert_false(c.result.is_source_busy);
+    close_both(&w, &c);
+}
+
 static void fleets_are_told_different_times(void **state)
 {
     (void)state;
@@ -761,6 +807,7 @@ int main(void)
         cmocka_unit_test(two_users_of_one_nonce_are_two),
         cmocka_unit_test(closing_ends_what_waits),
         cmocka_unit_test(an_outage_is_not_asked_into),
+        cmocka_unit_test(a_long_queue_is_not_joined),
         cmocka_unit_test(fleets_are_told_different_times),
         cmocka_unit_test(kept_ha1s_serve_for_their_time),
         cmocka_unit_test(kept_ha1s_use_up_nonces),

@@ -176,6 +176,22 @@ static void drops_while_it_grows(void **state)
     flow_set_free(set);
 }
 
+static void tells_of_others(void **state)
+{
+    (void)state;
+    struct flow_set *set = flow_set_new();
+    struct conn conn = {.id = 7};
+    assert_false(flow_has_other(conn.flows, STR("user0@example.com")));
+    add_range(set, &conn, 0, 1);
+    assert_false(flow_has_other(conn.flows, STR("user0@example.com")));
+    assert_true(flow_has_other(conn.flows, STR("user1@example.com")));
+    assert_true(flow_has_other(conn.flows, STR_NONE));
+    add_range(set, &conn, 1, 2);
+    assert_true(flow_has_other(conn.flows, STR("user0@example.com")));
+    drop(set, &conn);
+    flow_set_free(set);
+}
+
 static void nothing_is_fine(void **state)
 {
     (void)state;
@@ -191,7 +207,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_each_once),        cmocka_unit_test(copies_what_it_lists),
         cmocka_unit_test(many_on_one_connection), cmocka_unit_test(one_on_many_connections),
-        cmocka_unit_test(drops_while_it_grows),   cmocka_unit_test(nothing_is_fine),
+        cmocka_unit_test(drops_while_it_grows),   cmocka_unit_test(tells_of_others),
+        cmocka_unit_test(nothing_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -460,6 +460,55 @@ static void the_queue_is_first_in_first_out(void **state)
     close_fixture(&f);
 }
 
+/* Two at a time, and each answer takes 20 ms and more. */
+static void tells_how_long_one_would_wait(void **state)
+{
+    (void)state;
+    static const struct http_server_script script = {.answer = ANSWER, .waits_for_quiet = true};
+    struct fixture f;
+    open_fixture(&f, &script);
+    struct http_lane_options options = options_of(&f, "http", "127.0.0.1");
+    options.max_in_flight = 2;
+    open_lane(&f, &options);
+    for (size_t i = 0; i < 10; i++)
+        post(&f, i);
+    assert_int_equal(http_lane_wait_ms(f.lane), 0); /* nothing is known yet */
+    run(&f, 10);
+    assert_int_equal(http_lane_wait_ms(f.lane), 0); /* nobody would be before it */
+    for (size_t i = 10; i < 12; i++)
+        post(&f, i);
+    assert_in_range(http_lane_wait_ms(f.lane), 10, 500); /* for half an answer */
+    for (size_t i = 12; i < 30; i++)
+        post(&f, i);
+    assert_in_range(http_lane_wait_ms(f.lane), 190, 9500); /* for nine and a half */
+    run(&f, 20);
+    close_fixture(&f);
+}
+
+/* The server has answered quickly, and now does no more: when the first has waited in vain, there
+ * is not enough time left for the second. */
+static void what_is_hopeless_is_not_sent(void **state)
+{
+    (void)state;
+    static const struct http_server_script script = {.answer = ANSWER,
+                                                     .waits_for_quiet = true,
+                                                     .answers = 3};
+    struct fixture f;
+    open_fixture(&f, &script);
+    struct http_lane_options options = options_of(&f, "http", "127.0.0.1");
+    options.max_in_flight = 1;
+    options.timeout_ms = 500;
+    open_lane(&f, &options);
+    for (size_t i = 0; i < 3; i++)
+        assert_ok(ask(&f, i));
+    post(&f, 3);
+    post(&f, 4);
+    run(&f, 2);
+    assert_error(&f.result[3], -ETIMEDOUT);
+    assert_error(&f.result[4], -ENOBUFS);
+    assert_int_equal(close_fixture(&f).requests, 4);
+}
+
 /* ---- Time ---------------------------------------------------------------------------------- */
 
 static void times_out_on_the_wire(void **state)
@@ -1179,6 +1228,8 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused_at_once),
         cmocka_unit_test(the_queue_is_first_in_first_out),
         cmocka_unit_test(times_out_on_the_wire),
+        cmocka_unit_test(tells_how_long_one_would_wait),
+        cmocka_unit_test(what_is_hopeless_is_not_sent),
         cmocka_unit_test(waiting_counts),
         cmocka_unit_test(times_out_in_the_queue),
         cmocka_unit_test(a_silent_server_delays_nobody_else),

@@ -217,6 +217,94 @@ static void only_the_slow_lose_theirs(void **state)
     assert_waiting(false);
 }
 
+static void a_busy_worker_has_fewer_places(void **state)
+{
+    (void)state;
+    static const uint32_t places[OVERLOAD_LEVELS] = {OPENING_PLACES, OPENING_PLACES / 4,
+                                                     OPENING_PLACES / 16, OPENING_PLACES / 16};
+    for (enum overload_level level = 0; level < OVERLOAD_LEVELS; level++) {
+        tear_down(NULL);
+        set_up(NULL);
+        opening_set_level(&f->t, level);
+        for (uint32_t i = 0; i < places[level]; i++) {
+            assert_waiting(false);
+            opening_add(&f->conn[i]);
+        }
+        assert_waiting(true);
+        for (uint32_t i = 0; i < places[level] / 4; i++) {
+            assert_waiting(true);
+            opening_remove(&f->conn[i]);
+        }
+        assert_waiting(false);
+    }
+}
+
+static void places_change_while_some_are_taken(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t taken;
+        enum overload_level level;
+        bool waits;
+        const char *why;
+    } row[] = {
+        {100, OVERLOAD_NONE,       false, "as always"                  },
+        {100, OVERLOAD_DELAY,      false, "there are 128"              },
+        {100, OVERLOAD_REFUSE_NEW, true,  "there are 32"               },
+        {100, OVERLOAD_DELAY,      true,  "too few are free to go on"  },
+        {90,  OVERLOAD_DELAY,      false, "a quarter"                  },
+        {128, OVERLOAD_DELAY,      true,  "the last"                   },
+        {128, OVERLOAD_NONE,       false, "all is well again"          },
+        {510, OVERLOAD_NONE,       false, ""                           },
+        {510, OVERLOAD_REFUSE_ALL, true,  "far more than it has places"},
+        {510, OVERLOAD_NONE,       true,  "too few are free to go on"  },
+        {24,  OVERLOAD_REFUSE_ALL, false, "a quarter of those 32"      },
+    };
+    uint32_t taken = 0;
+    for (size_t i = 0; i < COUNT(row); i++) {
+        for (; taken < row[i].taken; taken++)
+            opening_add(&f->conn[taken]);
+        for (; taken > row[i].taken; taken--)
+            opening_remove(&f->conn[taken - 1]);
+        opening_set_level(&f->t, row[i].level);
+        if (f->t.opening.is_paused != row[i].waits)
+            fail_msg("row %zu: %s", i, row[i].why);
+        assert_waiting(row[i].waits);
+    }
+}
+
+static void a_busy_worker_takes_fewer_places_away(void **state)
+{
+    (void)state;
+    opening_set_level(&f->t, OVERLOAD_REFUSE_NEW);
+    for (size_t i = 0; i < OPENING_PLACES / 16; i++) {
+        f->stream[i].is_silent = true;
+        opening_add(&f->conn[i]);
+    }
+    f->t.now_ms = SOON_MS;
+    opening_check(&f->t);
+    assert_int_equal(f->t.opening.count, OPENING_PLACES / 16 * 7 / 8);
+}
+
+/* Those who came in while there were more places, and do not go on, are no wall for the others. */
+static void a_busy_worker_is_less_patient(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 500; i++)
+        opening_add(&f->conn[i]);
+    opening_set_level(&f->t, OVERLOAD_DELAY);
+    assert_waiting(true);
+    f->t.now_ms = 499;
+    opening_check(&f->t);
+    assert_int_equal(f->t.opening.count, 500);
+    f->t.now_ms = 500;
+    for (int tick = 0; tick < 8; tick++) {
+        assert_waiting(true);
+        opening_check(&f->t);
+    }
+    assert_waiting(false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +314,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_needs_no_handshake_takes_no_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(places_are_not_held_for_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_slow_lose_theirs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_busy_worker_has_fewer_places, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(places_change_while_some_are_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_busy_worker_takes_fewer_places_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_busy_worker_is_less_patient, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

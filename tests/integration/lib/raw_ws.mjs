@@ -138,14 +138,23 @@ export class RawWs {
   }
 }
 
-/** One that a Phone can use: a SIP message a frame. */
+/** One that a Phone can use: a SIP message a frame. It answers pings as browsers do. */
 export class LightWsClient extends RawWs {
+  static async connect(port, options) {
+    const client = await super.connect(port, options);
+    const push = client.inbox.push.bind(client.inbox);
+    client.inbox.push = (item) => (item.opcode === OP.PING ? client.write(frame(OP.PONG, item.payload)) : push(item));
+    return client;
+  }
+
   send(text) {
     this.text(text);
   }
 
   async nextResponse(ms) {
-    return parseResponse((await this.next(ms)).payload.toString('latin1'));
+    const { opcode, payload } = await this.next(ms);
+    if (opcode === OP.CLOSE) throw new Error(`closed with ${payload.readUInt16BE(0)} while an answer was due`);
+    return parseResponse(payload.toString('latin1'));
   }
 }
 

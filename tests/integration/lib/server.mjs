@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before } from 'node:test';
-import { patient, until, within } from './expect.mjs';
+import { SANITIZED, patient, until, within } from './expect.mjs';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export const AORTA = path.resolve(process.env.AORTA_BIN ?? path.join(ROOT, 'build/aorta'));
@@ -20,6 +20,7 @@ const CONFIG = {
   workers: 2,
   users: 'users.json',
   drainSeconds: 0,
+  ...(SANITIZED && { limits: { lagMs: 1000 } }), // late as they are, they shall do what they are asked
   http: { www: false },
   logging: { level: process.env.AORTA_LOG ?? 'warn' },
 };

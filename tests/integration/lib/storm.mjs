@@ -1,7 +1,7 @@
 // A process of its own that registers many users, one client each, and keeps them connected.
 //   node storm.mjs KIND PORT FIRST COUNT WIDTH
-// Tells its parent {latencies} (ms from the first byte to the 200) once all are registered; on any
-// message it closes everything and ends.
+// Tells its parent {latencies} (ms from the first byte to the 200) once all are registered; on the
+// message "watch" it tells {ends} when all connections have ended, on any other it ends itself.
 import { setMaxListeners } from 'node:events';
 import { UdpClient } from './clients.mjs';
 import { inParallel } from './expect.mjs';
@@ -30,7 +30,20 @@ async function registerOne(i) {
   return performance.now() - began;
 }
 
-process.on('message', () => process.exit(0));
+/** How each of the connections ends, {code, at}; a server that says goodbye sends a close frame. */
+async function watch() {
+  const ends = await Promise.all(
+    clients.map(async (client) => {
+      const code = await client.closeCode(60000).catch((error) => error.message);
+      const at = Date.now();
+      client.close();
+      return { code, at };
+    })
+  );
+  process.send({ ends });
+}
+
+process.on('message', (message) => (message === 'watch' ? watch() : process.exit(0)));
 process.on('disconnect', () => process.exit(0));
 const latencies = [];
 try {

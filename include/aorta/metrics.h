@@ -5,22 +5,36 @@
 #include <aorta/transport_kind.h>
 #include <stdatomic.h>
 
+/* One line a counter: its name here, that of its family in GET /metrics (aorta_NAME_total), a
+ * label or "", and what it counts. Lines of one family stand together and share one text. */
+/* clang-format off */
+#define METRIC_TABLE(ROW)                                                                                      \
+    ROW(METRIC_MESSAGES,        "messages",        "", "SIP messages received")                                \
+    ROW(METRIC_DROPPED,         "dropped",         "", "SIP messages that could not be answered")              \
+    ROW(METRIC_RETRANSMISSIONS, "retransmissions", "", "Requests answered again, as before")                   \
+    ROW(METRIC_REGISTERS,       "registers",       "", "REGISTER requests, without retransmissions")           \
+    ROW(METRIC_GRANTED,         "granted",         "", "REGISTER requests answered with 200")                  \
+    ROW(METRIC_GRANTED_CACHED,  "granted_cached",  "", "Granted without a new authentication")                 \
+    ROW(METRIC_GRANTED_AWAY,    "granted_away",    "", "Refreshes granted while the callback was away")        \
+    ROW(METRIC_CHALLENGED,      "challenged",      "", "REGISTER requests answered with 401")                  \
+    ROW(METRIC_REFUSED,         "refused",         "", "REGISTER requests answered with 403")                  \
+    ROW(METRIC_INVALID,         "invalid",         "", "Requests answered with another 4xx or 5xx")            \
+    ROW(METRIC_UNAVAILABLE,     "unavailable",     "", "REGISTER requests answered with 503")                  \
+    ROW(METRIC_CALLBACKS,       "callbacks",       "", "Authentication callbacks asked")                       \
+    ROW(METRIC_BANS,            "bans",            "", "Addresses banned by this node, the admin API aside")
+/* clang-format on */
+
 enum metric {
-    METRIC_MESSAGES,        /* SIP messages in */
-    METRIC_DROPPED,         /* of them, not answerable */
-    METRIC_RETRANSMISSIONS, /* answered from the cache */
-    METRIC_REGISTERS,       /* REGISTER requests run, retransmissions not counted */
-    METRIC_GRANTED,         /* 200 that stored or removed something */
-    METRIC_GRANTED_CACHED,  /* of them, by the refresh cache */
-    METRIC_CHALLENGED,      /* 401 */
-    METRIC_REFUSED,         /* 403 */
-    METRIC_INVALID,         /* other 4xx and 5xx */
-    METRIC_CALLBACKS,       /* authentication callbacks that were asked */
-    METRIC_UNAVAILABLE,     /* 503: callback, store or room is missing */
-    METRIC_GRANTED_AWAY,    /* refreshes granted while the callback was away */
-    METRIC_BANS,            /* addresses banned by the callback */
-    METRICS
+#define METRIC_ENUM(name, family, label, help) name,
+    METRIC_TABLE(METRIC_ENUM)
+#undef METRIC_ENUM
+        METRICS
 };
+
+struct metric_row {
+    const char *family, *label, *help;
+};
+extern const struct metric_row metric_rows[METRICS];
 
 struct metrics {
     _Alignas(64) _Atomic uint64_t count[METRICS];

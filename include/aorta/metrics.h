@@ -2,6 +2,7 @@
  * Only a worker's own thread adds to its block; reading is safe from any thread. */
 #ifndef AORTA_METRICS_H
 #define AORTA_METRICS_H
+#include <aorta/limits.h>
 #include <aorta/transport_kind.h>
 #include <stdatomic.h>
 
@@ -36,17 +37,28 @@ struct metric_row {
 };
 extern const struct metric_row metric_rows[METRICS];
 
+/* What limit_reached() has not logged yet, and when it may. */
+struct limit_log {
+    uint64_t next_ms, times;
+};
+
 struct metrics {
     _Alignas(64) _Atomic uint64_t count[METRICS];
     _Atomic uint64_t connections[TRANSPORT_KINDS]; /* open now */
+    _Atomic uint64_t limit_reached[LIMITS];
+    struct limit_log limit_log[LIMITS]; /* for the worker's own thread only */
 };
 
+/* One writer: a plain add, made visible without a locked instruction. */
+static inline void metrics_raise(_Atomic uint64_t *count)
+{
+    uint64_t n = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, n + 1, memory_order_relaxed);
+}
 /* One block for each worker, zeroed. */
 static inline void metrics_add(struct metrics *m, enum metric which)
 {
-    /* One writer: a plain add, made visible without a locked instruction. */
-    uint64_t n = atomic_load_explicit(&m->count[which], memory_order_relaxed);
-    atomic_store_explicit(&m->count[which], n + 1, memory_order_relaxed);
+    metrics_raise(&m->count[which]);
 }
 static inline void metrics_add_connection(struct metrics *m, enum transport_kind kind, int change)
 {
@@ -59,6 +71,14 @@ static inline uint64_t metrics_sum(const struct metrics *blocks, unsigned worker
     uint64_t sum = 0;
     for (unsigned i = 0; i < workers; i++)
         sum += atomic_load_explicit(&blocks[i].count[which], memory_order_relaxed);
+    return sum;
+}
+static inline uint64_t metrics_limit_reached(const struct metrics *blocks, unsigned workers,
+                                             enum limit which)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < workers; i++)
+        sum += atomic_load_explicit(&blocks[i].limit_reached[which], memory_order_relaxed);
     return sum;
 }
 static inline uint64_t metrics_connections(const struct metrics *blocks, unsigned workers,

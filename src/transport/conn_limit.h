@@ -9,6 +9,8 @@
 bool conn_limit_take(struct conn_limit *limit, const struct net_address *remote);
 void conn_limit_give(struct conn_limit *limit, const struct net_address *remote);
 bool conn_limit_take_total(struct conn_limit *limit);
+/* Likewise, for the admin part: it gets some more when the total is reached. */
+bool conn_limit_take_admin(struct conn_limit *limit);
 void conn_limit_give_total(struct conn_limit *limit);
 bool conn_limit_take_ip(struct conn_limit *limit, const struct net_address *remote);
 void conn_limit_give_ip(struct conn_limit *limit, const struct net_address *remote);

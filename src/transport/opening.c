@@ -10,13 +10,24 @@
 #include <aorta/log.h>
 
 enum {
-    /* Accept again below this many, so that it pays to watch the listening sockets again. */
-    ROOM_FROM = OPENING_PLACES * 3 / 4,
     SILENT_MS = 200, /* a ClientHello, or a request, comes right behind the connect */
     /* Lost on one tick: a machine that is too busy for its clients, itself or they, gets them
      * in slowly, and a crowd that does nothing holds up the others for a moment only. */
     LOST_A_TICK = OPENING_PLACES / 8,
 };
+
+/* limits.handshakes, which a reload may change: so there may be more than places. */
+static uint32_t places(const struct transport *t)
+{
+    uint32_t places = t->deps.config->handshakes;
+    return places < OPENING_PLACES ? places : OPENING_PLACES;
+}
+
+/* Accept again at so few, so that it pays to watch the listening sockets again. */
+static uint32_t room_from(const struct transport *t)
+{
+    return places(t) * 3 / 4;
+}
 
 static bool is_held_up(const struct transport_listener *l)
 {
@@ -26,6 +37,7 @@ static bool is_held_up(const struct transport_listener *l)
 static void pause_listeners(struct transport *t)
 {
     t->opening.is_paused = true;
+    transport_limit_reached(t, LIMIT_HANDSHAKES, NULL);
     for (size_t i = 0; i < t->listener_count; i++)
         if (is_held_up(&t->listener[i]))
             net_listener_pause(t->listener[i].socket);
@@ -46,11 +58,13 @@ static void resume_listeners(struct transport *t)
 void opening_add(struct conn *c)
 {
     struct opening *o = &c->t->opening;
-    if (c->is_admin || !transport_has_opening(c->kind) || o->count == OPENING_PLACES)
+    if (c->is_admin || !transport_has_opening(c->kind))
         return;
-    o->conn[o->count++] = c;
-    c->opening_place = (uint16_t)o->count;
-    if (o->count == OPENING_PLACES)
+    if (o->count < places(c->t)) {
+        o->conn[o->count++] = c;
+        c->opening_place = (uint16_t)o->count;
+    }
+    if (o->count >= places(c->t) && !o->is_paused)
         pause_listeners(c->t);
 }
 
@@ -63,7 +77,7 @@ void opening_remove(struct conn *c)
     o->conn[c->opening_place - 1] = last;
     last->opening_place = c->opening_place;
     c->opening_place = 0;
-    if (o->is_paused && o->count <= ROOM_FROM)
+    if (o->is_paused && o->count <= room_from(c->t))
         resume_listeners(c->t);
 }
 

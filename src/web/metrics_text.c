@@ -20,6 +20,15 @@ static void put_counters(struct buf *b, const struct web *web)
     }
 }
 
+static void put_limits(struct buf *b, const struct web *web)
+{
+    put_head(b, "limit_reached", "counter", "How often a limit was reached, by its key");
+    for (int i = LIMIT_NONE + 1; i < LIMITS; i++)
+        buf_printf(b, "aorta_limit_reached_total{key=\"%s\"} %llu\n", limit_rows[i].key,
+                   (unsigned long long)metrics_limit_reached(web->info.metrics, web->info.workers,
+                                                             (enum limit)i));
+}
+
 static void put_by_transport(struct buf *b, const char *family,
                              const uint64_t count[TRANSPORT_KINDS], enum transport_kind first)
 {
@@ -52,6 +61,7 @@ void web_serve_metrics(const struct web_call *call, struct http_reply *reply)
     reply->status = 200;
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
     put_counters(&reply->body, web);
+    put_limits(&reply->body, web);
     put_connections(&reply->body, web);
     put_registrations(&reply->body, call->worker->store);
 }

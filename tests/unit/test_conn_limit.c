@@ -100,6 +100,22 @@ static void counts_clients_behind_a_proxy(void **state)
     conn_limit_free(limit);
 }
 
+static void admin_gets_in_when_it_is_full(void **state)
+{
+    (void)state;
+    struct conn_limit *limit = conn_limit_new(1, 1);
+    assert_non_null(limit);
+    assert_true(conn_limit_take_total(limit));
+    assert_false(conn_limit_take_total(limit));
+    for (int i = 0; i < 64; i++)
+        assert_true(conn_limit_take_admin(limit));
+    assert_false(conn_limit_take_admin(limit)); /* but not without end */
+    conn_limit_give_total(limit);
+    assert_false(conn_limit_take_total(limit));
+    assert_true(conn_limit_take_admin(limit));
+    conn_limit_free(limit);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 20000, TOTAL = 5, PER_IP = 3 };
@@ -171,6 +187,7 @@ int main(void)
         cmocka_unit_test(counts),
         cmocka_unit_test(limits_change),
         cmocka_unit_test(counts_clients_behind_a_proxy),
+        cmocka_unit_test(admin_gets_in_when_it_is_full),
         cmocka_unit_test(threads_never_pass_the_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,7 +300,7 @@ const rows = [
   },
 ];
 
-describe('limits', () => {
+describe('limits', { concurrency: 3 }, () => {
   for (const { key, limits = {}, workers = 1, callback, drive } of rows)
     it(`${key}: ${JSON.stringify(limits)}`, async (t) => {
       const authCallback = callback && (await startCallback(t));

@@ -9,6 +9,7 @@
 
 struct config_listener {
     enum transport_kind kind;
+    bool is_behind_proxy;       /* ?proxy=v1v2 */
     struct net_address address; /* port 0: the system picks one */
 };
 

@@ -109,6 +109,26 @@ void net_listener_resume(struct net_listener *l);
 /* Stops listening and frees. NULL is fine. */
 void net_listener_close(struct net_listener *l);
 
+/* ---- What a peer says before its stream begins ----------------------------------------------- */
+
+/* A connected socket whose first bytes are for us: not TLS yet, and not the stream's. */
+struct net_prelude;
+/* Bytes have come, or the peer has gone; again and again until they are taken. */
+typedef void net_prelude_fn(void *arg);
+
+/* Takes the non-blocking socket `fd`, in every case. 0 or a negative errno. */
+int net_prelude_open(struct net_loop *loop, int fd, net_prelude_fn *readable, void *arg,
+                     struct net_prelude **out);
+/* What waits in the socket, at most `size` bytes of it, without taking it. 0: nothing just now.
+ * -EPIPE: nothing will come any more. */
+ssize_t net_prelude_peek(struct net_prelude *p, char *into, size_t size);
+/* Takes `n` bytes that net_prelude_peek() has shown. -EPIPE when the system will not. */
+int net_prelude_take(struct net_prelude *p, size_t n);
+/* Ends it and gives the socket back, for net_stream_adopt(). Also from within `readable`. */
+int net_prelude_release(struct net_prelude *p);
+/* Ends it and closes the socket. NULL is fine. */
+void net_prelude_close(struct net_prelude *p);
+
 /* ---- Datagrams ----------------------------------------------------------------------------- */
 
 struct net_udp;

@@ -72,9 +72,14 @@ void transport_set_config(struct transport *t, const struct config *config);
 /* After transport_close(), and after the loop was closed (which ends the connections). */
 void transport_free(struct transport *t);
 
-/* Binds one listener, or with `is_admin` the admin part's. `address` gets the port that was picked.
- * 0 or a negative errno. */
-int transport_listen(struct transport *t, enum transport_kind kind, bool is_admin,
+/* Who comes in at a listener. */
+enum transport_door {
+    TRANSPORT_CLIENTS,
+    TRANSPORT_BEHIND_PROXY, /* clients through a balancer that sends the PROXY protocol's header */
+    TRANSPORT_ADMIN,
+};
+/* Binds one listener. `address` gets the port that was picked. 0 or a negative errno. */
+int transport_listen(struct transport *t, enum transport_kind kind, enum transport_door door,
                      struct net_address *address);
 /* Called by the worker about every NET_LOOP_TICK_MS: deadlines, pings. */
 void transport_tick(struct transport *t, uint64_t now_ms);

@@ -231,16 +231,16 @@ static int open_workers(struct app *app)
 }
 
 /* One address in all workers: the first finds the port, the others share it. */
-static int listen_everywhere(struct app *app, enum transport_kind kind, bool is_admin,
+static int listen_everywhere(struct app *app, enum transport_kind kind, enum transport_door door,
                              struct net_address *address)
 {
     char text[NET_ADDRESS_TEXT];
     int rc = net_probe_address(address, kind == TRANSPORT_UDP);
     for (unsigned i = 0; rc == 0 && i < app->worker_count; i++)
-        rc = transport_listen(app->workers[i].transport, kind, is_admin, address);
+        rc = transport_listen(app->workers[i].transport, kind, door, address);
     if (rc < 0)
         buf_printf(&app->error, "cannot listen on %s://%.*s: %s\n",
-                   is_admin ? "http" : transport_kind_name(kind),
+                   door == TRANSPORT_ADMIN ? "http" : transport_kind_name(kind),
                    STR_ARG(net_address_host_port(address, text)), strerror(-rc));
     return rc;
 }
@@ -255,7 +255,9 @@ static char *print_address(const char *scheme, const struct net_address *address
 static int open_listener(struct app *app, const struct config_listener *listener)
 {
     struct net_address address = listener->address;
-    int rc = listen_everywhere(app, listener->kind, false, &address);
+    enum transport_door door =
+        listener->is_behind_proxy ? TRANSPORT_BEHIND_PROXY : TRANSPORT_CLIENTS;
+    int rc = listen_everywhere(app, listener->kind, door, &address);
     if (rc < 0)
         return rc;
     char scheme[8];
@@ -279,7 +281,7 @@ static int open_listeners(struct app *app)
     }
     if (app->config->has_admin) {
         app->admin = app->config->admin;
-        int rc = listen_everywhere(app, TRANSPORT_WS, true, &app->admin);
+        int rc = listen_everywhere(app, TRANSPORT_WS, TRANSPORT_ADMIN, &app->admin);
         first_error = first_error ? first_error : rc;
     }
     if (first_error < 0)

@@ -103,6 +103,23 @@ static void check_admin(const struct check *c)
     }
 }
 
+/* A balancer that nobody trusts could not connect, and nobody else may. */
+static void check_proxied(const struct check *c)
+{
+    static const char key[] = "listen";
+    if (!is_usable(c->scope, key) || !is_usable(c->scope, "trustedProxies") ||
+        c->config->trusted_proxies.count > 0)
+        return;
+    for (size_t i = 0; i < c->config->listen_count; i++) {
+        if (!c->config->listen[i].is_behind_proxy)
+            continue;
+        complain(c->scope, c->report, key,
+                 "?proxy=v1v2 serves trustedProxies only, and there are none: give the balancer's "
+                 "network there");
+        return;
+    }
+}
+
 /* ---- Who may register ------------------------------------------------------------------------ */
 
 static void check_realms(const struct check *c)
@@ -189,6 +206,7 @@ void config_check(const struct config_scope *scope, struct config_report *report
     check_expires(&c);
     check_layout(&c);
     check_admin(&c);
+    check_proxied(&c);
     check_sources(&c);
     config_check_callback(scope, report);
 }

@@ -23,6 +23,22 @@ static bool is_list_of_strings(const cJSON *value, int min, int max)
 
 /* ---- Listeners ------------------------------------------------------------------------------- */
 
+/* Cuts off "?proxy=v1v2", the one thing that may stand behind an address. */
+static const char *cut_options(struct str *address, struct config_listener *out)
+{
+    size_t mark = str_find(*address, '?');
+    if (mark == address->len)
+        return NULL;
+    struct str options = str_slice(*address, mark + 1, address->len);
+    *address = str_slice(*address, 0, mark);
+    if (!str_eq(options, STR("proxy=v1v2")))
+        return "only ?proxy=v1v2 may follow the port";
+    if (!transport_kind_is_stream(out->kind))
+        return "?proxy=v1v2 is for tcp, tls, ws and wss";
+    out->is_behind_proxy = true;
+    return NULL;
+}
+
 static bool listener_parse(const struct config_input *in, int index, struct str url,
                            struct config_listener *out)
 {
@@ -38,7 +54,9 @@ static bool listener_parse(const struct config_input *in, int index, struct str 
         config_refuse(in, index, "%s: the transport must be udp, tcp, tls, ws or wss", quoted);
         return false;
     }
-    const char *lack = config_socket_parse(rest, &out->address);
+    const char *lack = cut_options(&rest, out);
+    if (!lack)
+        lack = config_socket_parse(rest, &out->address);
     if (lack) {
         const char *name = transport_kind_name(out->kind);
         config_refuse(in, index, "%s: %s, e.g. %s://127.0.0.1:5060 or %s://[::1]:5060", quoted,
@@ -123,9 +141,10 @@ static void listeners_print(const void *object, const struct config_option *opti
     const struct config *config = object;
     char text[NET_ADDRESS_TEXT];
     for (size_t i = 0; i < config->listen_count; i++)
-        buf_printf(out, "%s\"%s://%.*s\"", i == 0 ? "[" : ", ",
+        buf_printf(out, "%s\"%s://%.*s%s\"", i == 0 ? "[" : ", ",
                    transport_kind_name(config->listen[i].kind),
-                   STR_ARG(net_address_host_port(&config->listen[i].address, text)));
+                   STR_ARG(net_address_host_port(&config->listen[i].address, text)),
+                   config->listen[i].is_behind_proxy ? "?proxy=v1v2" : "");
     buf_put_char(out, ']');
 }
 
@@ -144,6 +163,7 @@ static bool listeners_are_same(const struct config *a, const struct config *b)
         return false;
     for (size_t i = 0; i < a->listen_count; i++)
         if (a->listen[i].kind != b->listen[i].kind ||
+            a->listen[i].is_behind_proxy != b->listen[i].is_behind_proxy ||
             !net_address_same(&a->listen[i].address, &b->listen[i].address))
             return false;
     return true;

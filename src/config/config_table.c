@@ -59,7 +59,8 @@ static const struct config_option options[] = {
                  "\"ws://127.0.0.1:8080\",\"wss://127.0.0.1:8443\"]",
      .is_start_only = true,
      .help = "where to listen: udp, tcp, tls, ws or wss, an IP address (IPv6 as udp://[::1]:5060) "
-             "and a port; port 0 lets the system pick one"},
+             "and a port; port 0 lets the system pick one; behind it ?proxy=v1v2 expects the PROXY "
+             "protocol from trustedProxies, not for udp"},
     {.key = "advertise", .type = &config_type_host_port, .offset = MEMBER(advertise),
      .fallback_remark = "first listener's address",
      .is_start_only = true,
@@ -251,7 +252,7 @@ static const struct config_option options[] = {
      .help = "networks whose addresses are never blocked, as \"192.0.2.0/24\" or one address"},
     {.key = "trustedProxies", .type = &config_type_networks, .offset = MEMBER(trusted_proxies),
      .fallback = "[]",
-     .help = "networks whose X-Forwarded-For and Forwarded are believed"},
+     .help = "networks whose Forwarded, X-Forwarded-For, X-Forwarded-Proto and PROXY protocol are believed"},
     {.key = "ws.origins", .type = &config_type_origins, .offset = MEMBER(ws_origins),
      .fallback = "[\"*\"]",
      .help = "pages that may open a WebSocket: https://host, https://*.example.com, or * for any"},

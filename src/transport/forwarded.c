@@ -182,3 +182,58 @@ struct net_address forwarded_client(struct str fields, const struct net_networks
         follow(&trail, fields, STR("X-Forwarded-For"), take_x_forwarded_for);
     return trail.has_client ? trail.client : *peer;
 }
+
+/* ---- What the client came over ------------------------------------------------------------- */
+
+enum proto { PROTO_UNTOLD, PROTO_PLAIN, PROTO_SECURE };
+
+static enum proto read_proto(struct str value)
+{
+    char memory[NODE_BYTES];
+    struct buf text;
+    buf_init_fixed(&text, memory, sizeof memory);
+    if (!read_value(str_trim(value), &text))
+        return PROTO_UNTOLD;
+    struct str proto = buf_str(&text);
+    bool is_secure = str_eq_nocase(proto, STR("https")) || str_eq_nocase(proto, STR("wss"));
+    return is_secure ? PROTO_SECURE : PROTO_PLAIN;
+}
+
+static enum proto find_forwarded_proto(struct str list)
+{
+    struct str element, pair;
+    while (split_unquoted(&list, ',', &element)) {
+        while (split_unquoted(&element, ';', &pair)) {
+            pair = str_trim(pair);
+            if (str_starts_nocase(pair, STR("proto=")))
+                return read_proto(str_slice(pair, sizeof "proto=" - 1, pair.len));
+        }
+    }
+    return PROTO_UNTOLD;
+}
+
+static enum proto find_x_forwarded_proto(struct str list)
+{
+    return read_proto(str_slice(list, 0, str_find(list, ',')));
+}
+
+/* Of the first line of that name that tells. */
+static enum proto find_proto(struct str fields, struct str name, enum proto (*find)(struct str))
+{
+    enum proto proto = PROTO_UNTOLD;
+    struct str line;
+    while (proto == PROTO_UNTOLD && str_split(&fields, '\n', &line)) {
+        size_t colon = str_find(line, ':');
+        if (str_eq_nocase(str_slice(line, 0, colon), name))
+            proto = find(str_trim(str_slice(line, colon + 1, line.len)));
+    }
+    return proto;
+}
+
+bool forwarded_is_secure(struct str fields)
+{
+    enum proto proto = find_proto(fields, STR("Forwarded"), find_forwarded_proto);
+    if (proto == PROTO_UNTOLD)
+        proto = find_proto(fields, STR("X-Forwarded-Proto"), find_x_forwarded_proto);
+    return proto == PROTO_SECURE;
+}

@@ -13,4 +13,9 @@
  * is none. The port is the hop's, or else the peer's. */
 struct net_address forwarded_client(struct str fields, const struct net_networks *trusted,
                                     const struct net_address *peer);
+
+/* Did the client come over TLS, which a proxy took off? By the first proto= of Forwarded, or if
+ * there is none by the first word of X-Forwarded-Proto: https or wss. Decides no more than what a
+ * registration is said to have come over. */
+bool forwarded_is_secure(struct str fields);
 #endif

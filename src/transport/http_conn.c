@@ -48,6 +48,13 @@ static bool become_client(struct conn *c, const struct net_address *client)
     return true;
 }
 
+/* A proxy that took the TLS off says so: what is stored is how the client can be reached. */
+static enum transport_kind kind_of(const struct conn *c, const struct http_head *head,
+                                   const struct net_address *peer)
+{
+    return is_proxy(c, peer) && forwarded_is_secure(head->fields) ? TRANSPORT_WSS : c->kind;
+}
+
 /* ---- Upgrades ------------------------------------------------------------------------------ */
 
 /* 101, or how the upgrade is refused and *why. */
@@ -73,6 +80,7 @@ static int check_upgrade(struct conn *c, const struct http_head *head,
 static void upgrade(struct conn *c, const struct http_head *head)
 {
     struct net_address client = client_of(c, head);
+    enum transport_kind kind = kind_of(c, head, &c->remote);
     const char *why;
     int status = check_upgrade(c, head, &client, &why);
     if (status != 101) {
@@ -89,6 +97,7 @@ static void upgrade(struct conn *c, const struct http_head *head)
                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: sip\r\n\r\n",
                accept);
+    c->kind = kind;
     if (conn_write(c, b.data, b.len) == 0)
         conn_begin_sip(c, CONN_WS);
 }

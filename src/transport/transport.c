@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SECOND_MS = 1000 };
-enum { SETTLE_MS = 20000 }; /* over which connections that were asleep begin to be looked after */
+enum {
+    SECOND_MS = 1000,
+    SETTLE_MS = 20000, /* over which connections that were asleep begin to be looked after */
+    REFUSALS_LOGGED_AT_ONCE = 10,
+};
 
 /* ---- Datagrams ----------------------------------------------------------------------------- */
 
@@ -105,6 +108,7 @@ struct transport *transport_new(const struct transport_deps *deps)
     t->deps = *deps;
     t->now_ms = clock_now_ms();
     timer_wheel_init(&t->wheel, NET_LOOP_TICK_MS, t->now_ms);
+    (void)ratelimit_init(&t->proxied.log_limit, 1, REFUSALS_LOGGED_AT_ONCE, t->now_ms);
     if (conn_table_grow(t) < 0) {
         free(t);
         return NULL;
@@ -137,7 +141,7 @@ static int listen_udp(struct transport *t, struct net_address *address)
     return rc;
 }
 
-int transport_listen(struct transport *t, enum transport_kind kind, bool is_admin,
+int transport_listen(struct transport *t, enum transport_kind kind, enum transport_door door,
                      struct net_address *address)
 {
     if (kind == TRANSPORT_UDP)
@@ -145,8 +149,10 @@ int transport_listen(struct transport *t, enum transport_kind kind, bool is_admi
     if (t->listener_count == sizeof t->listener / sizeof *t->listener)
         return -ENOSPC;
     struct transport_listener *l = &t->listener[t->listener_count];
-    *l = (struct transport_listener){.t = t, .kind = kind, .is_admin = is_admin};
-    int rc = net_listener_open(t->deps.loop, address, conn_on_accepted, l, &l->socket);
+    *l = (struct transport_listener){.t = t, .kind = kind, .is_admin = door == TRANSPORT_ADMIN};
+    net_accepted_fn *accepted =
+        door == TRANSPORT_BEHIND_PROXY ? proxied_on_accepted : conn_on_accepted;
+    int rc = net_listener_open(t->deps.loop, address, accepted, l, &l->socket);
     if (rc == 0)
         t->listener_count++;
     return rc;
@@ -157,6 +163,7 @@ void transport_tick(struct transport *t, uint64_t now_ms)
     t->now_ms = now_ms;
     timer_wheel_advance(&t->wheel, now_ms, conn_on_timer, NULL);
     opening_check(t);
+    proxied_check(t);
 }
 
 /* The WebSocket ports stay open for health probes; upgrades are refused there. */
@@ -236,6 +243,7 @@ void transport_close(struct transport *t)
         net_listener_close(t->listener[i].socket);
     for (size_t i = 0; i < t->udp_count; i++)
         net_udp_close(t->udp[i].socket);
+    proxied_close_all(t);
     t->listener_count = t->udp_count = 0;
 }
 

@@ -3,6 +3,7 @@
 #define AORTA_TRANSPORT_INTERNAL_H
 #include "http_head.h"
 #include "ws_frame.h"
+#include <aorta/ratelimit.h>
 #include <aorta/timer_wheel.h>
 #include <aorta/transport.h>
 
@@ -65,6 +66,14 @@ struct transport_listener {
     bool is_admin;
 };
 
+/* Sockets that wait for their PROXY protocol header. */
+struct proxied;
+struct proxied_list {
+    struct proxied *first, *last;
+    uint32_t count;
+    struct ratelimit log_limit;
+};
+
 /* Connections that have been accepted and not yet heard of: TLS and HTTP connections until their
  * first plain byte, which ends the handshake. */
 enum { OPENING_PLACES = 512 };
@@ -86,6 +95,7 @@ struct transport {
     size_t udp_count;
     struct transport_listener listener[65];
     size_t listener_count;
+    struct proxied_list proxied;
     struct opening opening;
     bool is_draining;
 };
@@ -121,7 +131,7 @@ int conn_table_grow(struct transport *t);
 
 /* ---- conn.c -------------------------------------------------------------------------------- */
 
-/* A net_accepted_fn; `arg` is the struct transport_listener. */
+/* A net_accepted_fn; `arg` is the struct transport_listener, and `remote` the client. */
 void conn_on_accepted(void *arg, int fd, const struct net_address *remote);
 /* Between these two a connection may be closed by anybody and is still there; then it goes. The
  * second gets what the first returned. */
@@ -144,6 +154,15 @@ struct sip_source conn_source(const struct conn *c);
 /* From here on it counts as a SIP connection: deadlines start. */
 void conn_begin_sip(struct conn *c, enum conn_phase phase);
 bool conn_is_sip(const struct conn *c);
+
+/* ---- proxied.c ----------------------------------------------------------------------------- */
+
+/* A net_accepted_fn for listeners with ?proxy=v1v2: conn_on_accepted() follows, with the client
+ * that the header names. */
+void proxied_on_accepted(void *arg, int fd, const struct net_address *remote);
+/* On every tick: whose header is late goes. */
+void proxied_check(struct transport *t);
+void proxied_close_all(struct transport *t);
 
 /* ---- opening.c ----------------------------------------------------------------------------- */
 

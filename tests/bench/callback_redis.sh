@@ -49,8 +49,8 @@ aorta_pid=$!
 started+=("$aorta_pid")
 
 { echo SEQUENTIAL; for i in $(seq $users); do echo "u$i;[authentication username=u$i password=p]"; done; } >"$folder/users.csv"
-# The half of the scenario that registers.
-sed '/<recv response="200">/,$d' tests/integration/sipp/register.xml >"$folder/register.xml"
+# The half of the scenario that registers; a user has one contact, as a phone does.
+sed -e '/<recv response="200">/,$d' -e 's/-\[call_number\]@/@/' tests/integration/sipp/register.xml >"$folder/register.xml"
 echo '<recv response="200" rtd="true" /></scenario>' >>"$folder/register.xml"
 
 for _ in $(seq 50); do # until Redis has taken the lease

@@ -27,22 +27,33 @@ function measured() {
       name, row, result,
       ours: of('aorta', row.of), theirs: of('kamailio', row.of),
       ourRate: of('aorta', (run) => run.per_second), theirRate: of('kamailio', (run) => run.per_second),
+      ourKernel: of('aorta', (run) => run.server?.system_us), theirKernel: of('kamailio', (run) => run.server?.system_us),
       times: ratio(result.runs, 'kamailio', 'aorta', row.of),
     }];
   });
 }
 
 const rateOf = (one, unit) => (one && unit === 'µs' ? `${short(one.median)}/s` : '');
+const kernelOf = (one, unit) => (one && unit === 'µs' ? short(one.median) : '');
+
+/** A figure, or a share of another case's rate in the same results. */
+function reachOf(row, cases) {
+  if (!row.reachShare) return row.reach;
+  const other = cases.find(({ name }) => name === row.reachShare.of)?.ourRate;
+  return other && row.reachShare.share * other.median;
+}
 
 function tableOf(cases) {
-  const lines = cases.map(({ name, row, ours, theirs, ourRate, theirRate, times }) =>
-    [
-      row.title, row.what, told(ours, row.unit), rateOf(ourRate, row.unit), told(theirs, row.unit), rateOf(theirRate, row.unit),
-      times ? `${times.median.toFixed(1)} ×` : '', row.reach ? `${row.unit === '/s' ? '≥' : '≤'} ${withUnit(row.reach, row.unit)}` : '', `\`${name}\``,
-    ].join(' | ')
-  );
-  const head = ['case', 'figure', 'aorta', 'rate', 'Kamailio', 'rate', 'Kamailio : aorta', 'to reach', '`--case`'].join(' | ');
-  return [`| ${head} |`, `|${' --- |'.repeat(9)}`, ...lines.map((line) => `| ${line} |`)].join('\n');
+  const lines = cases.map(({ name, row, ours, theirs, ourRate, theirRate, ourKernel, theirKernel, times }) => {
+    const reach = reachOf(row, cases);
+    return [
+      row.title, row.what, told(ours, row.unit), kernelOf(ourKernel, row.unit), rateOf(ourRate, row.unit),
+      told(theirs, row.unit), kernelOf(theirKernel, row.unit), rateOf(theirRate, row.unit),
+      times ? `${times.median.toFixed(1)} ×` : '', reach ? `${row.unit === '/s' ? '≥' : '≤'} ${withUnit(reach, row.unit)}` : '', `\`${name}\``,
+    ].join(' | ');
+  });
+  const head = ['case', 'figure', 'aorta', 'kernel', 'rate', 'Kamailio', 'kernel', 'rate', 'Kamailio : aorta', 'to reach', '`--case`'].join(' | ');
+  return [`| ${head} |`, `|${' --- |'.repeat(11)}`, ...lines.map((line) => `| ${line} |`)].join('\n');
 }
 
 // ---- Plots ---------------------------------------------------------------------------------------------
@@ -105,7 +116,7 @@ export function writeReport() {
   const { commit, date, kernel, cpu, cores, kamailio } = cases.map((one) => one.result).sort((a, b) => (a.date < b.date ? 1 : -1))[0];
   const where = `Commit ${commit}, ${date.slice(0, 10)}, Linux ${kernel}, ${cores} cores of ${cpu}, which the load generator shares; Kamailio ${kamailio ?? 'not measured'}.`;
   const notes = cases.filter(({ row }) => row.note).map(({ row }) => `${row.title}: ${row.note}.`);
-  const section = [BEGIN, where, 'Medians (lowest–highest); the ratio is the median of the pairs.', ...notes, '', tableOf(cases), '', plots.join('\n\n'), END].join('\n');
+  const section = [BEGIN, where, 'Medians (lowest–highest); the ratio is the median of the pairs; "kernel" is the share of the CPU time that the kernel spent, in µs.', ...notes, '', tableOf(cases), '', plots.join('\n\n'), END].join('\n');
   const readme = fs.readFileSync(README, 'utf8');
   const [from, to] = [readme.indexOf(BEGIN), readme.indexOf(END)];
   if (from < 0 || to < from) return;

@@ -34,6 +34,31 @@ describe('trustedProxies', () => {
   for (const [headers, source] of rows)
     it(`${JSON.stringify(headers)}: ${source}`, async (t) => assert.match(await sourceOf(t, headers), source));
 
+  for (const [headers, protocol] of [
+    [{ 'X-Forwarded-For': '203.0.113.7', 'X-Forwarded-Proto': 'https' }, 'wss'],
+    [{ Forwarded: 'for=203.0.113.7;proto=https' }, 'wss'],
+    [{ 'X-Forwarded-For': '203.0.113.7', 'X-Forwarded-Proto': 'http' }, 'ws'],
+    [{ 'X-Forwarded-For': '203.0.113.7' }, 'ws'],
+  ]) {
+    it(`${JSON.stringify(headers)}: stored as ${protocol}, closed and removed as such`, async (t) => {
+      const phone = await openPhone(t, server, 'ws', { headers });
+      assertStatus(await phone.register(), 200);
+      const count = async (kind) => (await server.get('/api/v1/status')).json().connections[kind];
+      assert.equal((await server.bindingsOf('alice'))[0].protocol, protocol);
+      assert.equal(await count(protocol), 1);
+      assertStatus(await phone.register(), 200); // a refresh
+      phone.close();
+      await until('the binding goes with its connection', async () => (await server.bindingsOf('alice')).length === 0);
+      await until('it is counted no more', async () => (await count('ws')) + (await count('wss')) === 0);
+    });
+  }
+
+  it('what somebody else says of TLS is not believed', async (t) => {
+    const phone = await openPhone(t, server, 'ws', { headers: { 'X-Forwarded-Proto': 'https' }, localAddress: '127.0.0.9' });
+    assertStatus(await phone.register(), 200);
+    assert.equal((await server.bindingsOf('alice'))[0].protocol, 'ws');
+  });
+
   it('over wss too', async (t) =>
     assert.match(await sourceOf(t, { 'X-Forwarded-For': '203.0.113.7' }, { kind: 'wss' }), /^sip:203\.0\.113\.7:/));
 

@@ -292,6 +292,15 @@ static void refuses_one_thing(void **state)
          "1:12: listen: \"sip://127.0.0.1:1\": the transport must be udp, tcp, tls, ws or wss\n"},
         {"{'listen':['127.0.0.1:1']}",
          "1:12: listen: \"127.0.0.1:1\": write transport://ip:port, e.g. udp://127.0.0.1:5060\n"},
+        {"{'listen':['udp://127.0.0.1:9?proxy=v1v2'],'trustedProxies':['10.0.0.1']}",
+         "1:12: listen: \"udp://127.0.0.1:9?proxy=v1v2\": ?proxy=v1v2 is for tcp, tls, ws and wss, "
+         "e.g. udp://127.0.0.1:5060 or udp://[::1]:5060\n"},
+        {"{'listen':['ws://127.0.0.1:9?proxy=v3'],'trustedProxies':['10.0.0.1']}",
+         "1:12: listen: \"ws://127.0.0.1:9?proxy=v3\": only ?proxy=v1v2 may follow the port, "
+         "e.g. ws://127.0.0.1:5060 or ws://[::1]:5060\n"},
+        {"{'listen':['wss://127.0.0.1:9?proxy=v1v2']}",
+         "1:11: listen: ?proxy=v1v2 serves trustedProxies only, and there are none: give the "
+         "balancer's network there\n"},
         {"{'listen':['ws://127.0.0.1:9','wss://127.0.0.1:9']}",
          "1:31: listen: wss://127.0.0.1:9: another listener has this address already, "
          "ws://127.0.0.1:9\n"},

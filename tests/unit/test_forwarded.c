@@ -145,11 +145,47 @@ static void forwarded(void **state)
         expect(row[i].fields, row[i].client, row[i].why);
 }
 
+static void proto(void **state)
+{
+    (void)state;
+#define V(value) "Forwarded: " value "\r\n"
+#define P(value) "X-Forwarded-Proto: " value "\r\n"
+    const struct {
+        const char *fields;
+        bool is_secure;
+    } row[] = {
+        {P("https"),                                              true },
+        {P("wss"),                                                true },
+        {P("HTTPS"),                                              true },
+        {P("https, http"),                                        true },
+        {P("http"),                                               false},
+        {P("http, https"),                                        false},
+        {P("ws"),                                                 false},
+        {P(""),                                                   false},
+        {P("httpsx"),                                             false},
+        {"Host: https\r\n",                                       false},
+        {"",                                                      false},
+        {V("for=192.0.2.1;proto=https"),                          true },
+        {V("for=192.0.2.1; Proto=\"wss\""),                       true },
+        {V("for=192.0.2.1;proto=http, for=10.9.9.9;proto=https"), false},
+        {V("for=192.0.2.1, for=10.9.9.9;proto=https"),            true },
+        {V("for=\"a;proto=https\""),                              false},
+        {V("proto=http") P("https"),                              false},
+        {P("https") V("proto=http"),                              false},
+        {V("for=192.0.2.1") P("https"),                           true },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        print_message("%zu\n", i);
+        assert_int_equal(forwarded_is_secure(str_from(row[i].fields)), row[i].is_secure);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(x_forwarded_for),
         cmocka_unit_test(forwarded),
+        cmocka_unit_test(proto),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
     ROW(METRIC_CHALLENGED,      "challenged",      "", "REGISTER requests answered with 401")                  \
     ROW(METRIC_REFUSED,         "refused",         "", "REGISTER requests answered with 403")                  \
     ROW(METRIC_INVALID,         "invalid",         "", "Requests answered with another 4xx or 5xx")            \
-    ROW(METRIC_UNAVAILABLE,     "unavailable",     "", "REGISTER requests answered with 503")                  \
+    ROW(METRIC_UNAVAILABLE,     "unavailable",     "", "Requests answered with 503")                           \
     ROW(METRIC_CALLBACKS,       "callbacks",       "", "Authentication callbacks asked")                       \
     ROW(METRIC_BANS,            "bans",            "", "Addresses banned by this node, the admin API aside")
 /* clang-format on */

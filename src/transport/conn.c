@@ -116,13 +116,10 @@ static enum limit take_limit(const struct transport_listener *l, const struct ne
                              bool is_ip_counted)
 {
     struct conn_limit *limit = l->t->deps.limit;
+    if (is_ip_counted)
+        return conn_limit_take(limit, remote);
     bool has_room = l->is_admin ? conn_limit_take_admin(limit) : conn_limit_take_total(limit);
-    if (!has_room)
-        return LIMIT_CONNECTIONS;
-    if (!is_ip_counted || conn_limit_take_ip(limit, remote))
-        return LIMIT_NONE;
-    conn_limit_give_total(limit);
-    return LIMIT_PER_IP;
+    return has_room ? LIMIT_NONE : LIMIT_CONNECTIONS;
 }
 
 static void give_limit(struct transport *t, const struct net_address *remote, bool is_ip_counted)

@@ -71,14 +71,14 @@ void conn_limit_give_ip(struct conn_limit *limit, const struct net_address *remo
     atomic_fetch_sub_explicit(slot_of(limit, remote), 1, memory_order_relaxed);
 }
 
-bool conn_limit_take(struct conn_limit *limit, const struct net_address *remote)
+enum limit conn_limit_take(struct conn_limit *limit, const struct net_address *remote)
 {
     if (!conn_limit_take_total(limit))
-        return false;
+        return LIMIT_CONNECTIONS;
     if (conn_limit_take_ip(limit, remote))
-        return true;
+        return LIMIT_NONE;
     conn_limit_give_total(limit);
-    return false;
+    return LIMIT_PER_IP;
 }
 
 void conn_limit_give(struct conn_limit *limit, const struct net_address *remote)

@@ -319,6 +319,12 @@ describe('limits', { concurrency: 3 }, () => {
       assert.equal((await server.bindingsOf('bob')).length, 1);
     });
 
+  it('each limit of the program has its row here', async (t) => {
+    const server = await startServer(t);
+    const all = [...(await server.get('/metrics')).body.matchAll(/^aorta_limit_reached_total\{key="(.*)"\}/gm)].map(([, key]) => key);
+    assert.deepEqual(all, [...rows.map(({ key }) => key), 'RLIMIT_NOFILE']);
+  });
+
   it('limits.neverBan is never banned for wrong credentials', async (t) => {
     const server = await startServer(t, { config: { limits: { failedAuthPerMinute: 2 } } });
     const phone = await openPhone(t, server, 'udp');

@@ -300,7 +300,7 @@ const rows = [
   },
 ];
 
-describe('limits', { concurrency: 3 }, () => {
+describe('limits', { concurrency: 4 }, () => {
   for (const { key, limits = {}, workers = 1, callback, drive } of rows)
     it(`${key}: ${JSON.stringify(limits)}`, async (t) => {
       const authCallback = callback && (await startCallback(t));

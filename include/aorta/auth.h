@@ -26,9 +26,10 @@ size_t users_count(const struct users *users);
  * Shared by all workers. */
 struct auth;
 
-/* `workers` is the number of threads that will call auth_put_challenges(). NULL when out of memory,
- * without randomness, or for more than 256 workers or none. */
-struct auth *auth_new(unsigned workers);
+/* `workers` is the number of threads that will call auth_put_challenges(); `replay_bytes` is for
+ * what was used of the latest nonces. NULL when out of memory, without randomness, for more than
+ * 256 workers or none, or when these have not 8 bytes each. */
+struct auth *auth_new(unsigned workers, size_t replay_bytes);
 /* After the callback_lanes of all workers: nothing may wait any more. NULL is fine. */
 void auth_free(struct auth *auth);
 
@@ -54,6 +55,9 @@ struct auth_result {
 
     /* AUTH_REFUSED by a callback: the source is to be banned for so long; 0: not at all. */
     int64_t ban_s;
+
+    /* AUTH_STALE: newer nonces have taken the place where the use of this one was kept. */
+    bool is_nonce_forgotten;
 
     uint32_t retry_after_s; /* AUTH_UNAVAILABLE: 1 and more, for the Retry-After header */
     bool is_source_away;    /* AUTH_UNAVAILABLE: the callback has been away for some time */

@@ -83,9 +83,20 @@ struct config {
     enum redis_layout redis_layout;
 
     uint32_t message_bytes;
+    uint32_t header_bytes, header_lines;
+    uint32_t vias, contacts, paths; /* of one request */
     uint32_t connections, connections_per_ip;
-    uint32_t handshake_s, idle_s; /* idle_s 0: off */
-    uint32_t lag_ms;              /* 0: nothing is ever refused for load */
+    uint32_t handshakes; /* under way, of each worker */
+    uint32_t handshake_s, first_message_s, authenticate_s;
+    uint32_t idle_s;                     /* 0: off */
+    uint32_t lag_ms;                     /* 0: nothing is ever refused for load */
+    uint32_t unread_bytes;               /* 0: as many as the system lets be */
+    uint32_t transactions;               /* of each worker */
+    uint32_t requests_per_second_per_ip; /* 0: any number */
+    uint32_t failed_auth_per_minute;     /* 0: any number */
+    uint32_t ban_s;                      /* what more than so many cost */
+    struct config_list scanners;         /* what their User-Agent starts with; may be empty */
+    uint32_t replay_bytes, reply_bytes;  /* the second of each worker */
     struct net_networks never_ban;
     struct net_networks trusted_proxies; /* whose X-Forwarded-For and Forwarded are believed */
     struct config_list ws_origins;

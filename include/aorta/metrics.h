@@ -2,41 +2,67 @@
  * Only a worker's own thread adds to its block; reading is safe from any thread. */
 #ifndef AORTA_METRICS_H
 #define AORTA_METRICS_H
+#include <aorta/limits.h>
 #include <aorta/transport_kind.h>
 #include <stdatomic.h>
 
+/* One line a counter: its name here, that of its family in GET /metrics (aorta_NAME_total), a
+ * label or "", and what it counts. Lines of one family stand together and share one text. */
+/* clang-format off */
+#define METRIC_TABLE(ROW)                                                                                      \
+    ROW(METRIC_MESSAGES,        "messages",        "", "SIP messages received")                                \
+    ROW(METRIC_DROPPED,         "dropped",         "", "SIP messages that could not be answered")              \
+    ROW(METRIC_RETRANSMISSIONS, "retransmissions", "", "Requests answered again, as before")                   \
+    ROW(METRIC_REGISTERS,       "registers",       "", "REGISTER requests, without retransmissions")           \
+    ROW(METRIC_GRANTED,         "granted",         "", "REGISTER requests answered with 200")                  \
+    ROW(METRIC_GRANTED_CACHED,  "granted_cached",  "", "Granted without a new authentication")                 \
+    ROW(METRIC_GRANTED_AWAY,    "granted_away",    "", "Refreshes granted while the callback was away")        \
+    ROW(METRIC_CHALLENGED,      "challenged",      "", "REGISTER requests answered with 401")                  \
+    ROW(METRIC_REFUSED,         "refused",         "", "REGISTER requests answered with 403")                  \
+    ROW(METRIC_INVALID,         "invalid",         "", "Requests answered with another 4xx or 5xx")            \
+    ROW(METRIC_UNAVAILABLE,     "unavailable",     "", "Requests answered with 503")                           \
+    ROW(METRIC_CALLBACKS,       "callbacks",       "", "Authentication callbacks asked")                       \
+    ROW(METRIC_BANS,            "bans",            "", "Addresses banned by this node, the admin API aside")   \
+    ROW(METRIC_OVERLOAD_REFUSED, "overload_refused", "", "Of the 503, because there was too much to do")       \
+    ROW(METRIC_OVERLOAD_DELAY,      "overload", "level=\"delay\"",      "Times that a thread went up to a level of overload") \
+    ROW(METRIC_OVERLOAD_REFUSE_NEW, "overload", "level=\"refuse_new\"", "Times that a thread went up to a level of overload") \
+    ROW(METRIC_OVERLOAD_REFUSE_ALL, "overload", "level=\"refuse_all\"", "Times that a thread went up to a level of overload")
+/* clang-format on */
+
 enum metric {
-    METRIC_MESSAGES,         /* SIP messages in */
-    METRIC_DROPPED,          /* of them, not answerable */
-    METRIC_RETRANSMISSIONS,  /* answered from the cache */
-    METRIC_REGISTERS,        /* REGISTER requests run, retransmissions not counted */
-    METRIC_GRANTED,          /* 200 that stored or removed something */
-    METRIC_GRANTED_CACHED,   /* of them, by the refresh cache */
-    METRIC_CHALLENGED,       /* 401 */
-    METRIC_REFUSED,          /* 403 */
-    METRIC_INVALID,          /* other 4xx and 5xx */
-    METRIC_CALLBACKS,        /* authentication callbacks that were asked */
-    METRIC_UNAVAILABLE,      /* 503: callback, store or room is missing */
-    METRIC_GRANTED_AWAY,     /* refreshes granted while the callback was away */
-    METRIC_BANS,             /* addresses banned by the callback */
-    METRIC_OVERLOAD_REFUSED, /* 503 because of too much to do; of METRIC_UNAVAILABLE */
-    METRIC_OVERLOAD_DELAY,   /* times that a worker went up to each level of overload */
-    METRIC_OVERLOAD_REFUSE_NEW,
-    METRIC_OVERLOAD_REFUSE_ALL,
-    METRICS
+#define METRIC_ENUM(name, family, label, help) name,
+    METRIC_TABLE(METRIC_ENUM)
+#undef METRIC_ENUM
+        METRICS
+};
+
+struct metric_row {
+    const char *family, *label, *help;
+};
+extern const struct metric_row metric_rows[METRICS];
+
+/* What limit_reached() has not logged yet, and when it may. */
+struct limit_log {
+    uint64_t next_ms, times;
 };
 
 struct metrics {
     _Alignas(64) _Atomic uint64_t count[METRICS];
     _Atomic uint64_t connections[TRANSPORT_KINDS]; /* open now */
+    _Atomic uint64_t limit_reached[LIMITS];
+    struct limit_log limit_log[LIMITS]; /* for the worker's own thread only */
 };
 
+/* One writer: a plain add, made visible without a locked instruction. */
+static inline void metrics_raise(_Atomic uint64_t *count)
+{
+    uint64_t n = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, n + 1, memory_order_relaxed);
+}
 /* One block for each worker, zeroed. */
 static inline void metrics_add(struct metrics *m, enum metric which)
 {
-    /* One writer: a plain add, made visible without a locked instruction. */
-    uint64_t n = atomic_load_explicit(&m->count[which], memory_order_relaxed);
-    atomic_store_explicit(&m->count[which], n + 1, memory_order_relaxed);
+    metrics_raise(&m->count[which]);
 }
 static inline void metrics_add_connection(struct metrics *m, enum transport_kind kind, int change)
 {
@@ -49,6 +75,14 @@ static inline uint64_t metrics_sum(const struct metrics *blocks, unsigned worker
     uint64_t sum = 0;
     for (unsigned i = 0; i < workers; i++)
         sum += atomic_load_explicit(&blocks[i].count[which], memory_order_relaxed);
+    return sum;
+}
+static inline uint64_t metrics_limit_reached(const struct metrics *blocks, unsigned workers,
+                                             enum limit which)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < workers; i++)
+        sum += atomic_load_explicit(&blocks[i].limit_reached[which], memory_order_relaxed);
     return sum;
 }
 static inline uint64_t metrics_connections(const struct metrics *blocks, unsigned workers,

@@ -97,7 +97,8 @@ void net_stream_shutdown(struct net_stream *s);
 /* ---- Listeners ----------------------------------------------------------------------------- */
 
 struct net_listener;
-/* A connected socket, non-blocking; the callee takes it. */
+/* A connected socket, non-blocking; the callee takes it. Negative: one waits, but the process has
+ * no file or memory left for it (a negative errno; `remote` is NULL); it is tried again. */
 typedef void net_accepted_fn(void *arg, int fd, const struct net_address *remote);
 
 /* Binds with SO_REUSEPORT, so that every worker has its own; `address` gets the port that the
@@ -163,6 +164,10 @@ void net_websocket_accept(struct str key, char out[NET_WEBSOCKET_ACCEPT_TEXT]);
  * workers share, would be let in beside another running aorta; this asks without it. -EADDRINUSE,
  * or whatever bind() says. */
 int net_probe_address(const struct net_address *address, bool is_datagram);
+/* How much of what a connected socket sends may wait for its peer to take it. */
+void net_limit_unread(int fd, uint32_t max_bytes);
+/* How many more files this process may open. */
+uint64_t net_files_left(void);
 /* True randomness; 0 or a negative errno. */
 int net_random(void *bytes, size_t n);
 /* Once, before the first loop: library logs off, SIGPIPE ignored, file limit raised. */

@@ -2,6 +2,7 @@
  * binding rules, the answer. One struct registrar a worker thread; called on that thread only. */
 #ifndef AORTA_REGISTRAR_H
 #define AORTA_REGISTRAR_H
+#include <aorta/address_rates.h>
 #include <aorta/auth.h>
 #include <aorta/bans.h>
 #include <aorta/http_client.h>
@@ -18,10 +19,11 @@ struct registrar_deps {
     struct auth *auth;
     struct http_client *http; /* this worker's, for the callbacks */
     struct bans *bans;
-    struct store *store;         /* this worker's way to it */
-    unsigned workers;            /* of the process */
-    struct transport *transport; /* this worker's */
-    struct metrics *metrics;     /* this worker's block */
+    struct address_rates *failure_rates; /* for limits.failedAuthPerMinute */
+    struct store *store;                 /* this worker's way to it */
+    unsigned workers;                    /* of the process */
+    struct transport *transport;         /* this worker's */
+    struct metrics *metrics;             /* this worker's block */
     unsigned worker;
     const struct str *own_hosts; /* names and addresses of this node, for the digest uri */
     size_t own_host_count;

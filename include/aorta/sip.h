@@ -5,10 +5,12 @@
 #define AORTA_SIP_H
 #include <aorta/arena.h>
 #include <aorta/buf.h>
+#include <aorta/limits.h>
 #include <aorta/net_address.h>
 #include <aorta/str.h>
 
-/* Caps of one message; its size is capped by the transport (`limits.messageBytes`). */
+/* The most of one message, whatever is configured; its size is capped by the transport
+ * (`limits.messageBytes`). */
 enum {
     SIP_MAX_HEADER_LINES = 256, /* after unfolding; one line may carry several values */
     SIP_MAX_CONTACTS = 64,
@@ -122,6 +124,12 @@ struct sip_request {
 struct sip_fault {
     int status; /* 400, 416, 505, 503 (the arena is used up), or 0 */
     const char *reason;
+    enum limit limit; /* that the message is above, and refused for that */
+};
+
+/* At most what SIP_MAX_... says. */
+struct sip_limits {
+    uint32_t header_lines, vias, contacts, paths;
 };
 
 /* True: a well-formed request of any method, all headers that aorta uses read and checked.
@@ -129,6 +137,9 @@ struct sip_fault {
  * (on streams exactly framed; on UDP the datagram). */
 bool sip_parse(struct str message, struct arena *arena, struct sip_request *out,
                struct sip_fault *fault);
+/* The same, with less allowed than there is room for. */
+bool sip_parse_within(const struct sip_limits *limits, struct str message, struct arena *arena,
+                      struct sip_request *out, struct sip_fault *fault);
 
 /* ---- Stream framing (RFC 3261 18.3) -------------------------------------------------------- */
 

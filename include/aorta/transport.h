@@ -4,6 +4,7 @@
  * kept one after the peer left gets -ENOTCONN and nothing worse. */
 #ifndef AORTA_TRANSPORT_H
 #define AORTA_TRANSPORT_H
+#include <aorta/address_rates.h>
 #include <aorta/bans.h>
 #include <aorta/config.h>
 #include <aorta/http.h>
@@ -30,8 +31,8 @@ struct transport_events {
     /* One whole message, at most limits.messageBytes; `message` is gone when this returns. Over UDP
      * and WS also what is no SIP, for the parser to refuse. */
     void (*message)(void *arg, const struct sip_source *source, struct str message);
-    /* A message that cannot be served: too long (513), or on a stream without a usable length
-     * (400). `head` is what there is of it. A stream is closed after this. */
+    /* A message that is not to be served: too long (513), on a stream without a usable length
+     * (400), or one too many from its address (503). `head` is what there is of it. */
     void (*broken)(void *arg, const struct sip_source *source, struct str head, int status);
     /* After the last word of a connection; its conn_id is dead. `*user` as transport_user(). */
     void (*closed)(void *arg, enum transport_kind kind, conn_id conn, void *user);
@@ -52,8 +53,9 @@ struct transport_deps {
     const struct config *config; /* until transport_set_config() */
     struct net_loop *loop;
     struct conn_limit *limit;
-    struct bans *bans;       /* NULL: nobody is banned */
-    struct metrics *metrics; /* this worker's block */
+    struct bans *bans;                   /* NULL: nobody is banned */
+    struct address_rates *request_rates; /* for limits.requestsPerSecondPerIp */
+    struct metrics *metrics;             /* this worker's block */
     unsigned worker;
     const _Atomic int *node_state; /* enum node_state: upgrades are refused while draining */
     http_handler_fn *public_http, *admin_http;
@@ -118,6 +120,8 @@ void transport_set_authenticated(struct transport *t, conn_id conn);
 /* One more request from this connection will be answered later, or one has been: while any is
  * awaited, a drain does not close it. */
 void transport_add_awaited(struct transport *t, conn_id conn, int change);
+/* Whoever is at its other end is not served: closes it, a WebSocket with 1008. */
+void transport_turn_away(struct transport *t, conn_id conn);
 /* A place where the user of this transport keeps what it knows about a connection; starts NULL.
  * NULL when the connection is gone. */
 void **transport_user(struct transport *t, conn_id conn);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { ERROR_BYTES = 1 << 20, MAX_LISTENERS = 64 };
+enum { SPARE_FILES = 64 }; /* for Redis, files that a reload reads, and the admin part */
 
 struct app {
     const struct config_source *source;
@@ -31,7 +32,8 @@ struct app {
     size_t listener_count;
     struct net_address first_bound, admin; /* as bound */
     char *sbc_address;
-    _Atomic int state; /* enum node_state */
+    _Atomic int state;   /* enum node_state */
+    uint64_t files_left; /* once all listeners are open */
     struct buf error;
     sigset_t signals;
 };
@@ -204,12 +206,15 @@ static int open_shared(struct app *app)
     app->shared.node_state = &app->state;
     app->shared.own_hosts = app->own_hosts.host;
     app->shared.own_host_count = app->own_hosts.count;
-    app->shared.auth = auth_new(workers);
+    app->shared.auth = auth_new(workers, config->replay_bytes);
     app->shared.limit = conn_limit_new(config->connections, config->connections_per_ip);
+    app->shared.request_rates = address_rates_new();
+    app->shared.failure_rates = address_rates_new();
     app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
     app->workers = calloc(workers, sizeof *app->workers);
     if (open_bans(app) < 0 || open_store(app) < 0 || !app->shared.auth || !app->shared.limit ||
-        !app->shared.metrics || !app->workers)
+        !app->shared.request_rates || !app->shared.failure_rates || !app->shared.metrics ||
+        !app->workers)
         return fail(app, "out of memory");
     memset(app->shared.metrics, 0, workers * sizeof(struct metrics));
     return 0;
@@ -292,6 +297,29 @@ static int open_listeners(struct app *app)
     return 0;
 }
 
+/* What is left of the files once callbacks have theirs, so that connections never take those. */
+static uint64_t files_for_connections(const struct app *app, const struct config *config)
+{
+    uint64_t others = SPARE_FILES + config->callback.max_connections;
+    for (size_t i = 0; i < config->realms.count; i++)
+        if (config->realms.item[i].callback.uri)
+            others += config->realms.item[i].callback.max_connections;
+    return app->files_left > 2 * others ? app->files_left - others : app->files_left / 2;
+}
+
+/* Who would come when there is no file left is refused before, while those who are there go on. */
+static void limit_connections(const struct app *app, const struct config *config)
+{
+    uint64_t files = files_for_connections(app, config);
+    uint32_t connections = config->connections;
+    if (connections > files) {
+        LOG_WARN("limits.connections does not fit into RLIMIT_NOFILE",
+                 LOG_NUM("wanted", connections), LOG_NUM("possible", files));
+        connections = (uint32_t)files;
+    }
+    conn_limit_set(app->shared.limit, connections, config->connections_per_ip);
+}
+
 /* ---- Running ------------------------------------------------------------------------------- */
 
 /* The page's address, where a browser is to go: the secure one first. */
@@ -362,7 +390,7 @@ static void put_in_force(struct app *app, struct settings *settings,
 {
     const struct config *config = settings->config;
     log_set_level(config->log_level);
-    conn_limit_set(app->shared.limit, config->connections, config->connections_per_ip);
+    limit_connections(app, config);
     if (bans_set_exempt(app->shared.bans, &config->never_ban, &config->trusted_proxies) < 0)
         LOG_ERROR("out of memory: limits.neverBan stays as it was");
     for (unsigned i = 0; i < app->worker_count; i++)
@@ -456,6 +484,8 @@ static void close_app(struct app *app)
     web_free(app->shared.web);
     free(app->shared.metrics);
     conn_limit_free(app->shared.limit);
+    address_rates_free(app->shared.request_rates);
+    address_rates_free(app->shared.failure_rates);
     auth_free(app->shared.auth);
     store_close(app->shared.memory_store);
     redis_cluster_free(app->shared.cluster);
@@ -492,6 +522,8 @@ static int open_and_serve(struct app *app, struct config *config)
         return EXIT_UNUSABLE;
     if (open_workers(app) < 0 || open_listeners(app) < 0)
         return EXIT_FAILED;
+    app->files_left = net_files_left();
+    limit_connections(app, app->config);
     if (privileges_drop(app->config, app->source->file, &app->error) < 0 || serve(app) < 0)
         return EXIT_FAILED;
     return EXIT_OK;

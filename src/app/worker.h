@@ -22,6 +22,7 @@ struct worker_shared {
     struct bans *bans;
     struct web *web;
     struct conn_limit *limit;
+    struct address_rates *request_rates, *failure_rates;
     struct metrics *metrics; /* one block a worker */
     const _Atomic int *node_state;
     const char *cert_file, *key_file; /* NULL: no TLS */

@@ -5,13 +5,21 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-struct auth *auth_new(unsigned workers)
+static unsigned slot_bits_of(size_t replay_bytes)
+{
+    unsigned bits = 0;
+    while ((size_t)NONCE_SLOT_BYTES << (bits + 1) <= replay_bytes)
+        bits++;
+    return bits;
+}
+
+struct auth *auth_new(unsigned workers, size_t replay_bytes)
 {
     struct auth *auth = calloc(1, sizeof *auth);
     if (auth == NULL)
         return NULL;
     in_flight_init(&auth->in_flight);
-    auth->nonces = nonces_new(workers, NONCE_SLOT_BITS);
+    auth->nonces = nonces_new(workers, slot_bits_of(replay_bytes));
     ssize_t drawn = getrandom(auth->nobodys_ha1, sizeof auth->nobodys_ha1, 0);
     if (auth->nonces != NULL && drawn == (ssize_t)sizeof auth->nobodys_ha1)
         return auth;
@@ -130,9 +138,11 @@ static struct auth_result check_nonce(struct attempt *a)
         break;
     }
     /* Looked at before the digest, so that a replayed answer cannot be used to try passwords. */
-    if (!nonces_is_unused(nonces, &a->use))
-        return auth_outcome(AUTH_STALE, "nonce used up");
-    return pass();
+    if (nonces_is_unused(nonces, &a->use))
+        return pass();
+    struct auth_result result = auth_outcome(AUTH_STALE, "nonce used up");
+    result.is_nonce_forgotten = nonces_is_forgotten(nonces, &a->use);
+    return result;
 }
 
 /* Hosts are compared as names, or by value where they are addresses. */

@@ -281,6 +281,12 @@ bool nonces_is_unused(const struct nonces *nonces, const struct nonce_use *use)
     return may_follow(held, slot_value(nonces, use), use->is_whole);
 }
 
+bool nonces_is_forgotten(const struct nonces *nonces, const struct nonce_use *use)
+{
+    uint64_t held = atomic_load_explicit(slot_of(nonces, use->serial), memory_order_relaxed);
+    return held >> 32 > slot_value(nonces, use) >> 32;
+}
+
 bool nonces_use(struct nonces *nonces, const struct nonce_use *use)
 {
     _Atomic uint64_t *slot = slot_of(nonces, use->serial);

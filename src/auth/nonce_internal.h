@@ -11,7 +11,7 @@ enum {
     NONCE_BYTES = 41,
     NONCE_TEXT = 2 * NONCE_BYTES, /* not terminated */
     NONCE_MAX_WORKERS = 256,
-    NONCE_SLOT_BITS = 20, /* 8 MB once all are in use */
+    NONCE_SLOT_BYTES = 8, /* of the memory of uses */
 };
 
 struct nonces;
@@ -46,6 +46,8 @@ struct nonce_use {
     uint32_t nc;
     bool is_whole; /* an answer without nc (RFC 2069): only as the first, and nothing after it */
 };
+/* Has a newer nonce taken the place where this one's use was kept? */
+bool nonces_is_forgotten(const struct nonces *nonces, const struct nonce_use *use);
 /* True if nonces_use() would let it pass now. */
 bool nonces_is_unused(const struct nonces *nonces, const struct nonce_use *use);
 /* Uses it up. False when that, or anything not below it, has happened before: of equal uses on

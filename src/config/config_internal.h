@@ -36,7 +36,7 @@ struct config_table {
     size_t count;
 };
 
-enum { CONFIG_OPTIONS_MAX = 64, CONFIG_DEPTH = 8, CONFIG_KEY = 400, CONFIG_QUOTE = 400 };
+enum { CONFIG_OPTIONS_MAX = 96, CONFIG_DEPTH = 8, CONFIG_KEY = 400, CONFIG_QUOTE = 400 };
 
 extern const struct config_table config_options;       /* of struct config */
 extern const struct config_table config_realm_options; /* of struct config_realm */
@@ -167,6 +167,7 @@ extern const struct config_type config_type_key_prefix, config_type_file, config
 extern const struct config_type config_type_listeners, config_type_algorithms;
 extern const struct config_type config_type_transports, config_type_origins;
 extern const struct config_type config_type_networks, config_type_realms;
+extern const struct config_type config_type_starts;
 
 static inline void *config_member(void *object, const struct config_option *option)
 {

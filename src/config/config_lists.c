@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 enum { LISTENERS_MAX = 64, ORIGINS_MAX = 256, ORIGIN_MAX_BYTES = 300, NETWORKS_MAX = 1000 };
+enum { STARTS_MAX = 256, START_MAX_BYTES = 64 };
 
 /* A list of strings with at least `min` and at most `max` of them. */
 static bool is_list_of_strings(const cJSON *value, int min, int max)
@@ -397,6 +398,76 @@ static void origins_clear(void *object, const struct config_option *option)
 }
 
 const struct config_type config_type_origins = {origins_set, origins_print, origins_clear, NULL};
+
+/* ---- What a text starts with ------------------------------------------------------------------
+ */
+
+static bool is_list_of_starts(const cJSON *value)
+{
+    const cJSON *item;
+    if (!is_list_of_strings(value, 1, STARTS_MAX))
+        return false;
+    cJSON_ArrayForEach(item, value)
+    {
+        size_t bytes = strlen(item->valuestring);
+        if (bytes == 0 || bytes > START_MAX_BYTES)
+            return false;
+    }
+    return true;
+}
+
+static int starts_copy(const cJSON *value, struct config_list *list)
+{
+    const cJSON *item;
+    list->item = calloc((size_t)cJSON_GetArraySize(value), sizeof(char *));
+    if (!list->item)
+        return -ENOMEM;
+    cJSON_ArrayForEach(item, value)
+    {
+        char *copy = strdup(item->valuestring);
+        if (!copy)
+            return -ENOMEM;
+        list->item[list->count++] = copy;
+    }
+    return 0;
+}
+
+static int starts_set(void *object, const struct config_input *in)
+{
+    struct config_list list = {0};
+    bool is_none = config_is_literal(in, false);
+    if (!is_none && !is_list_of_starts(in->value)) {
+        config_refuse(in, CONFIG_WHOLE,
+                      "must be false, or a list of 1 to %d strings of 1 to %d bytes", STARTS_MAX,
+                      START_MAX_BYTES);
+        return -EINVAL;
+    }
+    if (!is_none && starts_copy(in->value, &list) < 0) {
+        list_free(&list);
+        return -ENOMEM;
+    }
+    struct config_list *member = config_member(object, in->option);
+    list_free(member);
+    *member = list;
+    return 0;
+}
+
+static void starts_print(const void *object, const struct config_option *option, struct buf *out)
+{
+    const struct config_list *list = config_member_const(object, option);
+    for (size_t i = 0; i < list->count; i++) {
+        buf_put_text(out, i == 0 ? "[" : ", ");
+        buf_put_json(out, str_from(list->item[i]));
+    }
+    buf_put_text(out, list->count > 0 ? "]" : "false");
+}
+
+static void starts_clear(void *object, const struct config_option *option)
+{
+    list_free(config_member(object, option));
+}
+
+const struct config_type config_type_starts = {starts_set, starts_print, starts_clear, NULL};
 
 /* ---- Networks -------------------------------------------------------------------------------- */
 

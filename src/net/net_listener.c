@@ -85,9 +85,12 @@ static void on_readable(uv_poll_t *handle, int status, int events)
             l->accepted(l->arg, fd, &remote);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
             pause_accepting(l);
-        if (errno != ECONNABORTED && errno != EINTR)
+            l->accepted(l->arg, -error, NULL);
+        }
+        if (error != ECONNABORTED && error != EINTR)
             return;
     }
 }

@@ -13,6 +13,8 @@ enum {
     MAX_USER_AGENT_BYTES = 128, /* cut there: it is only for people to read */
 };
 
+enum { MINUTE_MS = 60000 };
+
 /* JsSIP and SIP.js take no notice of Retry-After; others wait so long, and not all equally. */
 enum { RETRY_AFTER_S = 5, RETRY_AFTER_JITTER_S = 10 };
 
@@ -297,22 +299,41 @@ static bool may_be_cached_refresh(const struct transaction *txn)
     return txn->config->refresh_cache && txn->request.contact_count > 0;
 }
 
-static void ban(struct transaction *txn)
+static int add_ban(struct transaction *txn, int64_t seconds, struct str reason)
 {
-    int64_t seconds = txn->verdict.ban_s;
     const struct ban ban = {
         .ip = txn->source.remote,
         .until_ms = seconds < 0 ? BAN_FOR_EVER : txn->now_ms + (uint64_t)seconds * 1000,
-        .reason = STR("blacklisted by the authentication callback"),
+        .reason = reason,
     };
-    char text[NET_ADDRESS_TEXT];
     int rc = bans_add(txn->r->deps.bans, &ban, txn->now_ms);
     if (rc == 0)
         metrics_add(txn->r->deps.metrics, METRIC_BANS);
+    return rc;
+}
+
+static void ban_as_told(struct transaction *txn)
+{
+    int64_t seconds = txn->verdict.ban_s;
+    char text[NET_ADDRESS_TEXT];
+    int rc = add_ban(txn, seconds, STR("blacklisted by the authentication callback"));
     LOG_WARN(rc == 0 ? "address banned" : "address not banned",
              LOG_STR("ip", net_address_ip(&txn->source.remote, text)), LOG_NUM("seconds", seconds),
              LOG_STR("aor", txn->aor),
              LOG_TEXT("why", rc == -EPERM ? "limits.neverBan" : "callback"));
+}
+
+/* Wrong credentials, whoever found that out. Who has none yet, or old ones, only begins. */
+static void count_failure(struct transaction *txn)
+{
+    const struct config *config = txn->config;
+    if (config->failed_auth_per_minute == 0 ||
+        address_rates_take(txn->r->deps.failure_rates, &txn->source.remote,
+                           config->failed_auth_per_minute, MINUTE_MS,
+                           txn->now_ms) == ADDRESS_RATE_PASS)
+        return;
+    if (add_ban(txn, config->ban_s, STR("more than limits.failedAuthPerMinute")) == 0)
+        txn_limit_reached(txn, LIMIT_FAILED_AUTH);
 }
 
 static void on_authenticated(struct transaction *txn)
@@ -358,6 +379,8 @@ static void on_checked(void *arg, const struct auth_result *result)
         return;
     case AUTH_CHALLENGE:
     case AUTH_STALE:
+        if (result->is_nonce_forgotten)
+            txn_limit_reached(txn, LIMIT_REPLAY_BYTES);
         if (may_be_cached_refresh(txn))
             apply(txn, 0);
         else
@@ -365,7 +388,9 @@ static void on_checked(void *arg, const struct auth_result *result)
         return;
     case AUTH_REFUSED:
         if (result->ban_s != 0)
-            ban(txn);
+            ban_as_told(txn);
+        else
+            count_failure(txn);
         refuse(txn, result->cause);
         return;
     case AUTH_MALFORMED:
@@ -473,7 +498,8 @@ void register_begin(struct transaction *txn)
     txn->aor = STR_NONE;
     txn->verdict = (struct auth_result){.cause = ""};
     txn->binding = (struct binding_request){.config = txn->config};
-    if (txn->r->transactions > MAX_TRANSACTIONS) {
+    if (txn->r->transactions > txn->config->transactions) {
+        txn_limit_reached(txn, LIMIT_TRANSACTIONS);
         refuse_overloaded(txn, "too many requests wait already");
         return;
     }

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 
 enum {
-    REPLY_CACHE_BYTES = 32 << 20,
     REPLY_OWN_BYTES = 4096, /* of an answer: what is neither echoed nor a contact */
     CONTACT_LINE_BYTES = MAX_CONTACT_BYTES + MAX_INSTANCE_BYTES + 128,
     ARENA_BYTES = 16 << 10,    /* first chunk: a usual REGISTER with all its parts */
     ARENA_MAX_BYTES = 8 << 20, /* the largest message, parsed into its smallest parts */
     SIP_PORT = 5060,
     REFUSALS_LOGGED_PER_S = 10,
+    FLOOD_RETRY_AFTER_S = 1,
 };
 
 #define ALLOWED_METHODS STR("REGISTER, OPTIONS")
@@ -85,7 +85,7 @@ struct registrar *registrar_new(const struct registrar_deps *deps, struct settin
     if (!r)
         return NULL;
     r->deps = *deps;
-    r->replies = reply_cache_new(REPLY_CACHE_BYTES);
+    r->replies = reply_cache_new(settings->config->reply_bytes);
     r->flows = flow_set_new();
     ratelimit_init(&r->refusal_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
     ratelimit_init(&r->trouble_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
@@ -131,7 +131,7 @@ bool registrar_is_idle(const struct registrar *r)
 
 uint32_t registrar_load_percent(const struct registrar *r)
 {
-    return r->transactions * 100 / MAX_TRANSACTIONS;
+    return r->transactions * 100 / r->policy->settings->config->transactions;
 }
 
 void registrar_set_overload(struct registrar *r, enum overload_level level)
@@ -174,8 +174,8 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
 static void txn_await(struct transaction *txn)
 {
     struct registrar *r = txn->r;
-    if (txn->reply_key != 0)
-        reply_cache_wait(r->replies, txn->reply_key, txn->now_ms);
+    if (txn->reply_key != 0 && reply_cache_wait(r->replies, txn->reply_key, txn->now_ms))
+        txn_limit_reached(txn, LIMIT_REPLY_BYTES);
     txn->is_awaited = transport_kind_is_stream(txn->source.kind);
     if (txn->is_awaited)
         transport_add_awaited(r->deps.transport, txn->source.conn, 1);
@@ -193,6 +193,11 @@ void txn_end(struct transaction *txn)
     arena_reset(&txn->arena);
     txn->next_free = txn->r->free_transactions;
     txn->r->free_transactions = txn;
+}
+
+void txn_limit_reached(const struct transaction *txn, enum limit which)
+{
+    limit_reached(txn->r->deps.metrics, which, &txn->source.remote, txn->now_ms);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------- */
@@ -248,8 +253,9 @@ void txn_reply_send(struct transaction *txn, struct buf *reply)
         return;
     }
     struct net_address to = reply_destination(txn);
-    if (txn->reply_key != 0)
-        reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply));
+    if (txn->reply_key != 0 &&
+        reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply)))
+        txn_limit_reached(txn, LIMIT_REPLY_BYTES);
     int rc = transport_send(r->deps.transport, &txn->source, &to, reply->data, reply->len);
     if (rc < 0)
         LOG_DEBUG("answer not sent", LOG_NUM("error", rc));
@@ -322,8 +328,30 @@ static const struct method_row *find_method(enum sip_method method)
     return row;
 }
 
+static bool is_scanner(const struct transaction *txn)
+{
+    const struct config_list *scanners = &txn->config->scanners;
+    for (size_t i = 0; i < scanners->count; i++)
+        if (str_starts_nocase(txn->request.user_agent, str_from(scanners->item[i])))
+            return true;
+    return false;
+}
+
+/* Not a word, or it knows that there is something to attack. */
+static void drop_scanner(struct transaction *txn)
+{
+    struct transport *transport = txn->r->deps.transport;
+    conn_id conn = txn->source.conn;
+    metrics_add(txn->r->deps.metrics, METRIC_DROPPED);
+    txn_limit_reached(txn, LIMIT_SCANNERS);
+    txn_end(txn);
+    transport_turn_away(transport, conn);
+}
+
 static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
 {
+    if (fault->limit != LIMIT_NONE)
+        txn_limit_reached(txn, fault->limit);
     if (fault->status == 0) {
         metrics_add(txn->r->deps.metrics, METRIC_DROPPED);
         LOG_DEBUG("message dropped", LOG_TEXT("why", fault->reason));
@@ -339,6 +367,18 @@ static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
         txn_reply(txn, fault->status, fault->reason);
 }
 
+static bool parse(struct transaction *txn, struct str message, struct sip_fault *fault)
+{
+    const struct config *config = txn->config;
+    const struct sip_limits limits = {
+        .header_lines = config->header_lines,
+        .vias = config->vias,
+        .contacts = config->contacts,
+        .paths = config->paths,
+    };
+    return sip_parse_within(&limits, message, &txn->arena, &txn->request, fault);
+}
+
 static void serve(struct transaction *txn, struct str message)
 {
     struct str copy = txn->message = arena_copy(&txn->arena, message);
@@ -348,7 +388,12 @@ static void serve(struct transaction *txn, struct str message)
         return;
     }
     struct sip_fault fault;
-    if (!sip_parse(copy, &txn->arena, &txn->request, &fault)) {
+    bool is_parsed = parse(txn, copy, &fault);
+    if (is_scanner(txn)) {
+        drop_scanner(txn);
+        return;
+    }
+    if (!is_parsed) {
         serve_fault(txn, &fault);
         return;
     }
@@ -403,6 +448,21 @@ void registrar_on_message(void *arg, const struct sip_source *source, struct str
         txn_await(txn);
 }
 
+static void refuse_broken(struct transaction *txn, int status)
+{
+    if (status == 503) {
+        char text[16];
+        struct buf number;
+        buf_init_fixed(&number, text, sizeof text);
+        buf_put_u64(&number, FLOOD_RETRY_AFTER_S);
+        metrics_add(txn->r->deps.metrics, METRIC_UNAVAILABLE);
+        txn_reply_with(txn, 503, sip_reason(503), "Retry-After", buf_str(&number));
+        return;
+    }
+    const char *reason = status == 513 ? sip_reason(513) : "Missing or bad Content-Length header";
+    serve_fault(txn, &(struct sip_fault){.status = status, .reason = reason});
+}
+
 void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status)
 {
     struct registrar *r = arg;
@@ -411,12 +471,14 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     if (!txn)
         return;
     struct str copy = txn->message = arena_copy(&txn->arena, head);
-    struct sip_fault fault = {0, "out of memory"};
-    bool is_parsed = copy.ptr && sip_parse(copy, &txn->arena, &txn->request, &fault);
-    if (is_parsed || fault.status != 0)
-        fault = (struct sip_fault){status, status == 513 ? sip_reason(513)
-                                                         : "Missing or bad Content-Length header"};
-    serve_fault(txn, &fault);
+    struct sip_fault fault = {.reason = "out of memory"};
+    bool is_parsed = copy.ptr && parse(txn, copy, &fault);
+    if (copy.ptr && is_scanner(txn))
+        drop_scanner(txn);
+    else if (txn->request.method != SIP_METHOD_ACK && (is_parsed || fault.status != 0))
+        refuse_broken(txn, status);
+    else
+        serve_fault(txn, &(struct sip_fault){.reason = "broken, and not to be answered"});
 }
 
 struct close_context {

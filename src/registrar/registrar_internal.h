@@ -7,8 +7,6 @@
 #include <aorta/ratelimit.h>
 #include <aorta/registrar.h>
 
-/* Requests of one worker that wait for a callback or the store; each holds 16 KB and more. */
-enum { MAX_TRANSACTIONS = 8192 };
 /* The longest contact that a client may have us keep and list; real ones are a tenth of it. */
 enum { MAX_CONTACT_BYTES = 2048, MAX_INSTANCE_BYTES = 256 };
 
@@ -71,6 +69,8 @@ void txn_reply(struct transaction *txn, int status, const char *reason);
 /* An answer with one header of its own. */
 void txn_reply_with(struct transaction *txn, int status, const char *reason, const char *header,
                     struct str value);
+/* Counts and logs that this request is above a limit. */
+void txn_limit_reached(const struct transaction *txn, enum limit which);
 /* No answer. */
 void txn_end(struct transaction *txn);
 

@@ -40,6 +40,7 @@ struct reply_cache {
     struct piece *oldest, *newest;
     uint64_t oldest_number, newest_number; /* from 1; without a piece the newest is one less */
     size_t bytes, max_bytes;               /* of all pieces */
+    bool is_pressed;                       /* a piece went before its time */
     struct piece *slot[PIECE_SLOTS];       /* by number */
     size_t bucket_mask;
     place bucket[];
@@ -88,6 +89,7 @@ static struct piece *add_piece(struct reply_cache *cache, size_t bytes)
     while (cache->oldest && cache->bytes + sizeof *piece + size > cache->max_bytes) {
         free(piece);
         piece = take_oldest(cache);
+        cache->is_pressed = true;
     }
     if (piece && piece->size != size) {
         free(piece);
@@ -149,23 +151,23 @@ enum reply_cache_state reply_cache_find(struct reply_cache *cache, uint64_t key,
     return REPLY_CACHE_ANSWERED;
 }
 
-void reply_cache_wait(struct reply_cache *cache, uint64_t key, uint64_t now_ms)
+bool reply_cache_wait(struct reply_cache *cache, uint64_t key, uint64_t now_ms)
 {
     static const struct net_address nowhere;
-    reply_cache_put(cache, key, now_ms, &nowhere, STR(""));
+    return reply_cache_put(cache, key, now_ms, &nowhere, STR(""));
 }
 
-void reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
+bool reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
                      const struct net_address *destination, struct str reply)
 {
     size_t bytes = (sizeof(struct entry) + reply.len + (ALIGNMENT - 1)) & ~(size_t)(ALIGNMENT - 1);
     if (sizeof(struct piece) + bytes > cache->max_bytes || bytes > UINT32_MAX)
-        return;
+        return false;
     struct piece *piece = cache->newest;
     if (!piece || bytes > piece->size - piece->used)
         piece = add_piece(cache, bytes);
     if (!piece)
-        return;
+        return false;
     place *bucket = &cache->bucket[key & cache->bucket_mask];
     struct entry *e = (struct entry *)(piece->data + piece->used);
     *e = (struct entry){.key = key,
@@ -177,4 +179,7 @@ void reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
     *bucket = cache->newest_number << OFFSET_BITS | piece->used;
     piece->used += bytes;
     piece->last_ms = now_ms;
+    bool was_pressed = cache->is_pressed;
+    cache->is_pressed = false;
+    return was_pressed;
 }

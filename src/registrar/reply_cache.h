@@ -21,9 +21,10 @@ enum reply_cache_state {
 };
 enum reply_cache_state reply_cache_find(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
                                         struct net_address *destination, struct str *reply);
-/* The datagram of that key is being worked on. */
-void reply_cache_wait(struct reply_cache *cache, uint64_t key, uint64_t now_ms);
-/* Copies; without memory for that the answer is just not remembered. */
-void reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
+/* The datagram of that key is being worked on. As reply_cache_put(). */
+bool reply_cache_wait(struct reply_cache *cache, uint64_t key, uint64_t now_ms);
+/* Copies; without memory for that the answer is just not remembered. True when answers had to go
+ * for it that a retransmission might still ask for. */
+bool reply_cache_put(struct reply_cache *cache, uint64_t key, uint64_t now_ms,
                      const struct net_address *destination, struct str reply);
 #endif

@@ -40,8 +40,8 @@ static void read_vias(struct sip_reader *r)
     struct str value;
     while (sip_read_value(r, &values, &value)) {
         size_t i = r->request->via_count;
-        if (i == SIP_MAX_VIAS) {
-            sip_refuse(r, "Too many Via values");
+        if (i == r->limits->vias) {
+            sip_refuse_for_limit(r, LIMIT_VIAS, "Too many Via values");
             return;
         }
         read_via(r, value, &r->request->via[i], i == 0);

@@ -113,7 +113,8 @@ static struct str unfold(struct str first, struct str *rest, struct arena *arena
 
 static void add_line(struct sip_lines *lines, struct str text)
 {
-    if (lines->count == SIP_MAX_HEADER_LINES) {
+    if (lines->count == lines->max_lines) {
+        lines->has_too_many |= !lines->fault;
         note_fault(lines, "Too many header lines");
         return;
     }
@@ -134,11 +135,13 @@ static void add_line(struct sip_lines *lines, struct str text)
     }
 }
 
-void sip_lines_cut(struct str message, struct arena *arena, struct sip_lines *out)
+void sip_lines_cut(struct str message, size_t max_lines, struct arena *arena, struct sip_lines *out)
 {
     out->start = out->body = STR_NONE;
     out->count = 0;
     out->fault = NULL;
+    out->max_lines = max_lines;
+    out->has_too_many = false;
     out->is_out_of_memory = false;
     out->may_have_control = sip_has_stray_control(message);
 

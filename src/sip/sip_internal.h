@@ -100,17 +100,21 @@ struct sip_lines {
     size_t count;
     struct str body; /* all that follows the empty line */
     const char *fault;
+    size_t max_lines;
+    bool has_too_many;     /* lines, which is the fault */
     bool is_out_of_memory; /* no room in the arena for an unfolded line */
     bool may_have_control; /* so each line is looked through */
     struct sip_line line[SIP_MAX_HEADER_LINES];
 };
-void sip_lines_cut(struct str message, struct arena *arena, struct sip_lines *out);
+void sip_lines_cut(struct str message, size_t max_lines, struct arena *arena,
+                   struct sip_lines *out);
 
 /* ---- Reading one message ------------------------------------------------------------------- */
 
 struct sip_reader {
     struct sip_request *request;
     struct arena *arena;
+    const struct sip_limits *limits;
     struct sip_fault fault; /* the first one; no reason: none yet */
     bool is_answerable;     /* the topmost Via says where to */
     struct sip_lines lines;
@@ -119,6 +123,7 @@ struct sip_reader {
 void sip_refuse(struct sip_reader *r, const char *reason);
 void sip_refuse_with(struct sip_reader *r, int status, const char *reason);
 void sip_refuse_for_memory(struct sip_reader *r);
+void sip_refuse_for_limit(struct sip_reader *r, enum limit limit, const char *reason);
 bool sip_has_fault(const struct sip_reader *r);
 /* 416 for another scheme, 400 with `bad_syntax` for no URI. */
 void sip_check_uri(struct sip_reader *r, enum sip_uri_error error, const char *bad_syntax);

@@ -167,7 +167,6 @@ static void read_rest(struct sip_reader *r, struct str request_uri)
     read_max_forwards(r);
     read_body(r);
     read_authorizations(r);
-    read_user_agent(r);
     read_supported(r);
     /* RFC 3261 20.32, 9.1: Require says nothing in an ACK or a CANCEL */
     if (method != SIP_METHOD_ACK && method != SIP_METHOD_CANCEL)
@@ -179,29 +178,43 @@ static void read_rest(struct sip_reader *r, struct str request_uri)
 bool sip_parse(struct str message, struct arena *arena, struct sip_request *out,
                struct sip_fault *fault)
 {
+    static const struct sip_limits most = {SIP_MAX_HEADER_LINES, SIP_MAX_VIAS, SIP_MAX_CONTACTS,
+                                           SIP_MAX_PATHS};
+    return sip_parse_within(&most, message, arena, out, fault);
+}
+
+bool sip_parse_within(const struct sip_limits *limits, struct str message, struct arena *arena,
+                      struct sip_request *out, struct sip_fault *fault)
+{
     struct sip_reader r;
     struct str uri;
     memset(out, 0, offsetof(struct sip_request, via));
     r.request = out;
     r.arena = arena;
-    r.fault = *fault = (struct sip_fault){0, NULL};
+    r.limits = limits;
+    r.fault = *fault = (struct sip_fault){0};
     r.is_answerable = false;
 
-    sip_lines_cut(message, arena, &r.lines);
+    sip_lines_cut(message, limits->header_lines, arena, &r.lines);
     if (!read_start_line(&r, &uri)) {
         fault->reason = "No SIP request";
         return false;
     }
     if (r.lines.is_out_of_memory)
         sip_refuse_for_memory(&r);
-    if (r.lines.fault)
+    if (r.lines.has_too_many)
+        sip_refuse_for_limit(&r, LIMIT_HEADER_LINES, r.lines.fault);
+    else if (r.lines.fault)
         sip_refuse(&r, r.lines.fault);
+    read_user_agent(&r); /* also of what is refused: a scanner gets no answer at all */
     sip_read_echoed(&r);
     if (!sip_has_fault(&r))
         read_rest(&r, uri);
     if (!sip_has_fault(&r))
         return true;
     bool is_silent = !r.is_answerable || out->method == SIP_METHOD_ACK; /* RFC 3261 17.1.1.3 */
-    *fault = (struct sip_fault){is_silent ? 0 : r.fault.status, r.fault.reason};
+    *fault = r.fault;
+    if (is_silent)
+        fault->status = 0;
     return false;
 }

@@ -4,7 +4,7 @@
 void sip_refuse_with(struct sip_reader *r, int status, const char *reason)
 {
     if (!r->fault.reason)
-        r->fault = (struct sip_fault){status, reason};
+        r->fault = (struct sip_fault){.status = status, .reason = reason};
 }
 
 void sip_refuse(struct sip_reader *r, const char *reason)
@@ -15,6 +15,12 @@ void sip_refuse(struct sip_reader *r, const char *reason)
 void sip_refuse_for_memory(struct sip_reader *r)
 {
     sip_refuse_with(r, 503, "Out of memory for this request");
+}
+
+void sip_refuse_for_limit(struct sip_reader *r, enum limit limit, const char *reason)
+{
+    if (!r->fault.reason)
+        r->fault = (struct sip_fault){.status = 400, .reason = reason, .limit = limit};
 }
 
 bool sip_has_fault(const struct sip_reader *r)

@@ -21,10 +21,10 @@ static bool begin_contacts(struct sip_reader *r)
 {
     size_t at = 0, most = 0;
     const struct sip_line *line;
-    while (most < SIP_MAX_CONTACTS && (line = sip_next_line(r, SIP_HEADER_CONTACT, &at))) {
+    while (most < r->limits->contacts && (line = sip_next_line(r, SIP_HEADER_CONTACT, &at))) {
         struct str rest = line->value;
         most++;
-        for (size_t comma; most < SIP_MAX_CONTACTS && (comma = str_find(rest, ',')) < rest.len;
+        for (size_t comma; most < r->limits->contacts && (comma = str_find(rest, ',')) < rest.len;
              rest = str_slice(rest, comma + 1, rest.len))
             most++;
     }
@@ -52,8 +52,8 @@ static void read_contacts(struct sip_reader *r)
         request->contact_is_wildcard = is_wildcard;
         if (is_wildcard)
             continue;
-        if (request->contact_count == SIP_MAX_CONTACTS) {
-            sip_refuse(r, "Too many contacts");
+        if (request->contact_count == r->limits->contacts) {
+            sip_refuse_for_limit(r, LIMIT_CONTACTS, "Too many contacts");
             return;
         }
         const char *reason = sip_contact_read(value, &request->contacts[request->contact_count]);
@@ -91,8 +91,8 @@ static void read_paths(struct sip_reader *r)
             sip_refuse(r, "Bad Path header");
             return;
         }
-        if (request->path_count == SIP_MAX_PATHS) {
-            sip_refuse(r, "Too many Path values");
+        if (request->path_count == r->limits->paths) {
+            sip_refuse_for_limit(r, LIMIT_PATHS, "Too many Path values");
             return;
         }
         request->paths[request->path_count++] = value;

@@ -77,11 +77,21 @@ void conn_linger(struct conn *c)
     conn_set_timer(c, c->t->now_ms + LINGER_MS);
 }
 
+void conn_turn_away(struct conn *c)
+{
+    if (c->phase == CONN_WS)
+        ws_conn_close(c, WS_CLOSE_POLICY);
+    else
+        conn_close(c);
+}
+
 int conn_write(struct conn *c, char *data, size_t len)
 {
     if (c->is_doomed)
         return -ENOTCONN;
     int rc = net_stream_write(c->stream, data, len);
+    if (rc == -ENOBUFS)
+        transport_limit_reached(c->t, LIMIT_UNREAD_BYTES, &c->remote);
     if (rc < 0) {
         LOG_DEBUG("connection does not take what is sent", LOG_NUM("error", rc));
         conn_close(c);
@@ -98,14 +108,18 @@ void conn_deliver(struct conn *c, struct str message)
 {
     c->has_sip = true;
     struct sip_source source = conn_source(c);
-    c->t->events.message(c->t->events.arg, &source, message);
+    transport_deliver(c->t, &source, message);
 }
 
-/* A proxy's clients are counted instead, once they are known. */
-static bool take_limit(struct transport *t, const struct net_address *remote, bool is_ip_counted)
+/* LIMIT_NONE, or which one is reached. */
+static enum limit take_limit(const struct transport_listener *l, const struct net_address *remote,
+                             bool is_ip_counted)
 {
-    return is_ip_counted ? conn_limit_take(t->deps.limit, remote)
-                         : conn_limit_take_total(t->deps.limit);
+    struct conn_limit *limit = l->t->deps.limit;
+    if (is_ip_counted)
+        return conn_limit_take(limit, remote);
+    bool has_room = l->is_admin ? conn_limit_take_admin(limit) : conn_limit_take_total(limit);
+    return has_room ? LIMIT_NONE : LIMIT_CONNECTIONS;
 }
 
 static void give_limit(struct transport *t, const struct net_address *remote, bool is_ip_counted)
@@ -254,18 +268,30 @@ static void begin_conn(struct conn *c)
         conn_set_timer(c, c->t->now_ms + c->t->deps.config->handshake_s * 1000ull);
 }
 
+/* A proxy's clients are counted in its place, once they are known; and whoever looks after the node
+ * gets in when one address has more than its share. */
+static bool counts_for_ip(const struct transport_listener *l, const struct net_address *remote)
+{
+    return !l->is_admin && !net_networks_have(&l->t->deps.config->trusted_proxies, remote);
+}
+
 void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
 {
     struct transport_listener *l = arg;
     struct transport *t = l->t;
+    if (fd < 0) {
+        transport_limit_reached(t, LIMIT_FILES, NULL);
+        return;
+    }
     if (!l->is_admin && transport_has_banned(t, remote)) {
         LOG_DEBUG("connection refused: banned");
         close(fd);
         return;
     }
-    bool is_ip_counted = !net_networks_have(&t->deps.config->trusted_proxies, remote);
-    if (!take_limit(t, remote, is_ip_counted)) {
-        LOG_DEBUG("connection refused: limits.connections or limits.connectionsPerIp");
+    bool is_ip_counted = counts_for_ip(l, remote);
+    enum limit full = take_limit(l, remote, is_ip_counted);
+    if (full != LIMIT_NONE) {
+        transport_limit_reached(t, full, remote);
         close(fd);
         return;
     }
@@ -281,6 +307,8 @@ void conn_on_accepted(void *arg, int fd, const struct net_address *remote)
     c->phase = transport_kind_is_websocket(l->kind) ? CONN_HTTP : CONN_STREAM;
     c->remote = *remote;
     c->is_ip_counted = is_ip_counted;
+    if (t->deps.config->unread_bytes > 0)
+        net_limit_unread(fd, t->deps.config->unread_bytes);
     buf_init_secret(&c->input, 0); /* until something is to be kept */
     if (net_stream_adopt(t->deps.loop, fd, transport_kind_is_secure(l->kind), c, &c->stream) < 0) {
         conn_forget_name(c);

@@ -3,11 +3,7 @@
 #include "transport_internal.h"
 #include <aorta/log.h>
 
-enum {
-    FIRST_MESSAGE_MS = 15000, /* from accept or upgrade to the first SIP message */
-    AUTHENTICATE_MS = 30000,  /* and to the first granted REGISTER */
-    MISSED_PINGS = 2,
-};
+enum { MISSED_PINGS = 2 };
 #define NEVER UINT64_MAX
 
 void conn_set_timer(struct conn *c, uint64_t due_ms)
@@ -15,13 +11,11 @@ void conn_set_timer(struct conn *c, uint64_t due_ms)
     timer_start(&c->t->wheel, &c->timer, due_ms);
 }
 
-static void close_late(struct conn *c, const char *what)
+static void close_late(struct conn *c, enum limit deadline)
 {
-    LOG_DEBUG("deadline passed", LOG_TEXT("waited_for", what));
-    if (c->phase == CONN_WS)
-        ws_conn_close(c, WS_CLOSE_POLICY);
-    else
-        conn_close(c);
+    LOG_DEBUG("deadline passed", LOG_TEXT("key", limit_rows[deadline].key));
+    transport_limit_reached(c->t, deadline, &c->remote);
+    conn_turn_away(c);
 }
 
 /* Pings a silent WebSocket. One that stayed silent for as long as two pings should have been
@@ -55,23 +49,24 @@ static uint64_t check_idle(struct conn *c)
     if (c->t->now_ms < due_ms)
         return due_ms;
     if (!c->t->events.is_in_use(c->t->events.arg, c->id, c->user))
-        close_late(c, "traffic or bindings");
+        close_late(c, LIMIT_IDLE_S);
     return c->t->now_ms + idle_ms;
 }
 
-/* Until when, and for what, an unauthenticated connection may be waited for. */
-static uint64_t find_deadline(const struct conn *c, const char **what)
+/* Until when an unauthenticated connection may be waited for, and by which key. */
+static uint64_t find_deadline(const struct conn *c, enum limit *which)
 {
+    const struct config *config = c->t->deps.config;
     if (c->is_authenticated)
         return NEVER;
-    *what = "authentication";
-    if (c->has_sip)
-        return c->opened_ms + AUTHENTICATE_MS;
-    *what = "the TLS handshake";
-    if (c->kind == TRANSPORT_TLS && !net_stream_is_ready(c->stream))
-        return c->opened_ms + c->t->deps.config->handshake_s * 1000ull;
-    *what = "a SIP message";
-    return c->opened_ms + FIRST_MESSAGE_MS;
+    *which = LIMIT_HANDSHAKE_S;
+    if (!c->has_sip && c->kind == TRANSPORT_TLS && !net_stream_is_ready(c->stream))
+        return c->opened_ms + config->handshake_s * 1000ull;
+    *which = LIMIT_FIRST_MESSAGE_S;
+    if (!c->has_sip && config->first_message_s < config->authenticate_s)
+        return c->opened_ms + config->first_message_s * 1000ull;
+    *which = LIMIT_AUTHENTICATE_S;
+    return c->opened_ms + config->authenticate_s * 1000ull;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -82,10 +77,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* What is due for a SIP connection by now, and when to look again. */
 void conn_check(struct conn *c)
 {
-    const char *what = NULL;
-    uint64_t due_ms = find_deadline(c, &what);
+    enum limit which = LIMIT_NONE;
+    uint64_t due_ms = find_deadline(c, &which);
     if (c->t->now_ms >= due_ms) {
-        close_late(c, what);
+        close_late(c, which);
         return;
     }
     if (c->phase == CONN_WS)

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SLOTS = 1 << 18 };
+enum { SLOTS = 1 << 18, ADMIN_ROOM = 64 };
 
 struct conn_limit {
     _Atomic uint32_t max_total, max_per_ip;
@@ -37,9 +37,9 @@ static _Atomic uint32_t *slot_of(struct conn_limit *limit, const struct net_addr
     return &limit->by_ip[net_address_hash_ip(remote) % SLOTS];
 }
 
-static bool take(_Atomic uint32_t *count, const _Atomic uint32_t *max)
+static bool take(_Atomic uint32_t *count, const _Atomic uint32_t *max, uint32_t room)
 {
-    uint32_t most = atomic_load_explicit(max, memory_order_relaxed);
+    uint32_t most = atomic_load_explicit(max, memory_order_relaxed) + room;
     if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) < most)
         return true;
     atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
@@ -48,7 +48,12 @@ static bool take(_Atomic uint32_t *count, const _Atomic uint32_t *max)
 
 bool conn_limit_take_total(struct conn_limit *limit)
 {
-    return take(&limit->total, &limit->max_total);
+    return take(&limit->total, &limit->max_total, 0);
+}
+
+bool conn_limit_take_admin(struct conn_limit *limit)
+{
+    return take(&limit->total, &limit->max_total, ADMIN_ROOM);
 }
 
 void conn_limit_give_total(struct conn_limit *limit)
@@ -58,7 +63,7 @@ void conn_limit_give_total(struct conn_limit *limit)
 
 bool conn_limit_take_ip(struct conn_limit *limit, const struct net_address *remote)
 {
-    return take(slot_of(limit, remote), &limit->max_per_ip);
+    return take(slot_of(limit, remote), &limit->max_per_ip, 0);
 }
 
 void conn_limit_give_ip(struct conn_limit *limit, const struct net_address *remote)
@@ -66,14 +71,14 @@ void conn_limit_give_ip(struct conn_limit *limit, const struct net_address *remo
     atomic_fetch_sub_explicit(slot_of(limit, remote), 1, memory_order_relaxed);
 }
 
-bool conn_limit_take(struct conn_limit *limit, const struct net_address *remote)
+enum limit conn_limit_take(struct conn_limit *limit, const struct net_address *remote)
 {
     if (!conn_limit_take_total(limit))
-        return false;
+        return LIMIT_CONNECTIONS;
     if (conn_limit_take_ip(limit, remote))
-        return true;
+        return LIMIT_NONE;
     conn_limit_give_total(limit);
-    return false;
+    return LIMIT_PER_IP;
 }
 
 void conn_limit_give(struct conn_limit *limit, const struct net_address *remote)

@@ -78,6 +78,7 @@ static void end_reply(struct conn *c)
 void http_answer(struct conn *c, const struct http_reply *reply)
 {
     static const char headroom[TRANSPORT_HEADROOM];
+    c->has_asked = true;
     bool is_file = reply->file.ptr != NULL;
     struct str body = is_file ? reply->file : buf_str(&reply->body);
     struct buf b;

@@ -36,8 +36,10 @@ static bool become_client(struct conn *c, const struct net_address *client)
 {
     if (!c->is_ip_counted || !net_address_same_ip(&c->remote, client)) {
         bool counts = !is_proxy(c, client);
-        if (counts && !conn_limit_take_ip(c->t->deps.limit, client))
+        if (counts && !conn_limit_take_ip(c->t->deps.limit, client)) {
+            transport_limit_reached(c->t, LIMIT_PER_IP, client);
             return false;
+        }
         if (c->is_ip_counted) /* it became a trusted one after it had connected */
             conn_limit_give_ip(c->t->deps.limit, &c->remote);
         c->is_ip_counted = counts;
@@ -250,6 +252,8 @@ void http_conn_give_up(struct conn *c)
 {
     if (!c->is_answer_due) {
         LOG_DEBUG("deadline passed", LOG_TEXT("waited_for", "a handshake or an HTTP request"));
+        if (!c->has_asked && !c->is_admin)
+            transport_limit_reached(c->t, LIMIT_HANDSHAKE_S, &c->remote);
         conn_close(c);
         return;
     }

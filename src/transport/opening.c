@@ -14,26 +14,35 @@ enum {
     BUSY_PATIENCE_MS = 500, /* where places are few: who is slower than that costs little work */
 };
 
-/* A worker that is late with everything brings in fewer at a time, for the others' sake. */
-static const uint32_t places[OVERLOAD_LEVELS] = {
-    [OVERLOAD_NONE] = OPENING_PLACES,
-    [OVERLOAD_DELAY] = OPENING_PLACES / 4,
-    [OVERLOAD_REFUSE_NEW] = OPENING_PLACES / 16,
-    [OVERLOAD_REFUSE_ALL] = OPENING_PLACES / 16,
-};
+/* limits.handshakes, of which a worker that is late with everything has fewer, for the others' sake.
+ * A reload or another level may leave more taken than there are. */
+static uint32_t places(const struct transport *t)
+{
+    static const uint32_t share[OVERLOAD_LEVELS] = {
+        [OVERLOAD_NONE] = 1,
+        [OVERLOAD_DELAY] = 4,
+        [OVERLOAD_REFUSE_NEW] = 16,
+        [OVERLOAD_REFUSE_ALL] = 16,
+    };
+    uint32_t most = t->deps.config->handshakes;
+    most = most < OPENING_PLACES ? most : OPENING_PLACES;
+    return (most + share[t->opening.level] - 1) / share[t->opening.level];
+}
 
 /* Accept again from this many on, so that it pays to watch the listening sockets again. */
-static bool has_room(const struct opening *o)
+static bool has_room(const struct transport *t)
 {
-    return o->count <= places[o->level] * 3 / 4;
+    return t->opening.count <= places(t) * 3 / 4;
 }
 
 /* Places lost on one tick: a machine that is too busy for its clients, itself or they, gets them in
  * slowly, and a crowd that does nothing holds up the others for a moment only. */
-static uint32_t lost_a_tick(const struct opening *o)
+static uint32_t lost_a_tick(const struct transport *t)
 {
-    bool had_more = o->count > places[o->level];
-    return (had_more ? OPENING_PLACES : places[o->level]) / 8;
+    uint32_t most = places(t);
+    bool had_more = t->opening.count > most;
+    uint32_t lost = (had_more ? OPENING_PLACES : most) / 8;
+    return lost > 0 ? lost : 1;
 }
 
 static bool is_held_up(const struct transport_listener *l)
@@ -44,6 +53,7 @@ static bool is_held_up(const struct transport_listener *l)
 static void pause_listeners(struct transport *t)
 {
     t->opening.is_paused = true;
+    transport_limit_reached(t, LIMIT_HANDSHAKES, NULL);
     for (size_t i = 0; i < t->listener_count; i++)
         if (is_held_up(&t->listener[i]))
             net_listener_pause(t->listener[i].socket);
@@ -64,11 +74,13 @@ static void resume_listeners(struct transport *t)
 void opening_add(struct conn *c)
 {
     struct opening *o = &c->t->opening;
-    if (c->is_admin || !transport_has_opening(c->kind) || o->count == OPENING_PLACES)
+    if (c->is_admin || !transport_has_opening(c->kind))
         return;
-    o->conn[o->count++] = c;
-    c->opening_place = (uint16_t)o->count;
-    if (o->count >= places[o->level])
+    if (o->count < places(c->t)) {
+        o->conn[o->count++] = c;
+        c->opening_place = (uint16_t)o->count;
+    }
+    if (o->count >= places(c->t) && !o->is_paused)
         pause_listeners(c->t);
 }
 
@@ -81,7 +93,7 @@ void opening_remove(struct conn *c)
     o->conn[c->opening_place - 1] = last;
     last->opening_place = c->opening_place;
     c->opening_place = 0;
-    if (o->is_paused && has_room(o))
+    if (o->is_paused && has_room(c->t))
         resume_listeners(c->t);
 }
 
@@ -89,9 +101,9 @@ void opening_set_level(struct transport *t, enum overload_level level)
 {
     struct opening *o = &t->opening;
     o->level = level;
-    if (!o->is_paused && o->count >= places[level])
+    if (!o->is_paused && o->count >= places(t))
         pause_listeners(t);
-    else if (o->is_paused && has_room(o))
+    else if (o->is_paused && has_room(t))
         resume_listeners(t);
 }
 
@@ -109,7 +121,7 @@ void opening_check(struct transport *t)
     uint64_t patience_ms = t->deps.config->handshake_s * 1000ull / 2;
     if (o->level > OVERLOAD_NONE && patience_ms > BUSY_PATIENCE_MS)
         patience_ms = BUSY_PATIENCE_MS;
-    uint32_t lost = 0, most = lost_a_tick(o);
+    uint32_t lost = 0, most = lost_a_tick(t);
     for (uint32_t i = o->count;
          i-- > 0 && lost < most;) { /* the last one takes the place of one that goes */
         if (!wastes_place(o->conn[i], patience_ms))

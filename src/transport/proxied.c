@@ -109,6 +109,10 @@ void proxied_on_accepted(void *arg, int fd, const struct net_address *remote)
 {
     struct transport_listener *listener = arg;
     struct transport *t = listener->t;
+    if (fd < 0) {
+        transport_limit_reached(t, LIMIT_FILES, NULL);
+        return;
+    }
     if (!net_networks_have(&t->deps.config->trusted_proxies, remote)) {
         log_refusal(t, remote, "a listener with ?proxy=v1v2 serves trustedProxies only");
         close(fd);
@@ -132,8 +136,10 @@ void proxied_on_accepted(void *arg, int fd, const struct net_address *remote)
 /* A deadline that a reload has shortened may wait for one before it that is longer. */
 void proxied_check(struct transport *t)
 {
-    while (t->proxied.first && t->proxied.first->due_ms <= t->now_ms)
+    while (t->proxied.first && t->proxied.first->due_ms <= t->now_ms) {
+        transport_limit_reached(t, LIMIT_HANDSHAKE_S, &t->proxied.first->balancer);
         refuse(t->proxied.first, "no whole PROXY protocol header within limits.handshakeSeconds");
+    }
 }
 
 void proxied_close_all(struct transport *t)

@@ -12,8 +12,29 @@ static void send_pong(struct conn *c)
 
 static void refuse(struct conn *c, struct str head, int status)
 {
+    if (status == 513)
+        transport_limit_reached(c->t, LIMIT_MESSAGE_BYTES, &c->remote);
     struct sip_source source = conn_source(c);
     c->t->events.broken(c->t->events.arg, &source, head, status);
+    conn_linger(c);
+}
+
+/* Also of a head that is not whole: whatever follows, it will not be short enough any more. */
+static bool has_long_head(const struct conn *c, struct str rest, const struct sip_frame *frame)
+{
+    size_t max_bytes = c->t->deps.config->header_bytes;
+    if (frame->head_bytes > 0 || rest.len <= max_bytes)
+        return frame->head_bytes > max_bytes;
+    struct str begin = str_slice(rest, 0, max_bytes);
+    return sip_frame_next(begin, SIZE_MAX).kind == SIP_FRAME_MORE;
+}
+
+static void refuse_long_head(struct conn *c, struct str rest)
+{
+    struct sip_source source = conn_source(c);
+    transport_limit_reached(c->t, LIMIT_HEADER_BYTES, &c->remote);
+    c->t->events.broken(c->t->events.arg, &source,
+                        str_slice(rest, 0, c->t->deps.config->header_bytes), 513);
     conn_linger(c);
 }
 
@@ -23,6 +44,10 @@ size_t stream_conn_read(struct conn *c, char *data, size_t len)
     while (used < len && c->phase == CONN_STREAM && !c->is_doomed) {
         struct str rest = {data + used, len - used};
         struct sip_frame frame = sip_frame_next(rest, c->t->deps.config->message_bytes);
+        if (has_long_head(c, rest, &frame)) {
+            refuse_long_head(c, rest);
+            return len;
+        }
         switch (frame.kind) {
         case SIP_FRAME_MORE:
             return used;

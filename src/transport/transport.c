@@ -8,11 +8,66 @@
 #include <stdlib.h>
 
 enum {
+    SECOND_MS = 1000,
     SETTLE_MS = 20000, /* over which connections that were asleep begin to be looked after */
     REFUSALS_LOGGED_AT_ONCE = 10,
 };
 
 /* ---- Datagrams ----------------------------------------------------------------------------- */
+
+bool transport_is_long_head(const struct transport *t, struct str message)
+{
+    size_t max_bytes = t->deps.config->header_bytes;
+    if (message.len <= max_bytes)
+        return false;
+    const char *end = memmem(message.ptr, max_bytes, "\r\n\r\n", 4);
+    return !end;
+}
+
+static enum address_rate_verdict take_rate(const struct transport *t,
+                                           const struct net_address *client)
+{
+    const struct config *config = t->deps.config;
+    uint32_t times = config->requests_per_second_per_ip;
+    if (times == 0 || net_networks_have(&config->trusted_proxies, client))
+        return ADDRESS_RATE_PASS;
+    return address_rates_take(t->deps.request_rates, client, times, SECOND_MS, t->now_ms);
+}
+
+/* True: one too many; whoever sends it is told so once a second. */
+static bool refuse_rate(struct transport *t, const struct sip_source *source, struct str message)
+{
+    enum address_rate_verdict verdict = take_rate(t, &source->remote);
+    if (verdict == ADDRESS_RATE_PASS)
+        return false;
+    transport_limit_reached(t, LIMIT_REQUEST_RATE, &source->remote);
+    if (verdict == ADDRESS_RATE_TELL)
+        t->events.broken(t->events.arg, source, message, 503);
+    return true;
+}
+
+void transport_deliver(struct transport *t, const struct sip_source *source, struct str message)
+{
+    if (refuse_rate(t, source, message))
+        return;
+    if (!transport_is_long_head(t, message)) {
+        t->events.message(t->events.arg, source, message);
+        return;
+    }
+    transport_limit_reached(t, LIMIT_HEADER_BYTES, &source->remote);
+    t->events.broken(t->events.arg, source, str_slice(message, 0, t->deps.config->header_bytes),
+                     513);
+}
+
+/* Longer than limits.messageBytes, and cut there. */
+static void refuse_long_datagram(struct transport *t, const struct sip_source *source,
+                                 struct str data)
+{
+    if (refuse_rate(t, source, data))
+        return;
+    transport_limit_reached(t, LIMIT_MESSAGE_BYTES, &source->remote);
+    t->events.broken(t->events.arg, source, data, 513);
+}
 
 static void on_datagram(void *arg, const struct net_datagram *datagram)
 {
@@ -29,8 +84,7 @@ static void on_datagram(void *arg, const struct net_datagram *datagram)
     if (max_bytes > u->max_bytes)
         max_bytes = u->max_bytes;
     if (data.len > max_bytes) {
-        data.len = max_bytes;
-        t->events.broken(t->events.arg, &source, data, 513);
+        refuse_long_datagram(t, &source, str_slice(data, 0, max_bytes));
         return;
     }
     char reply[STUN_REPLY_BYTES];
@@ -41,7 +95,7 @@ static void on_datagram(void *arg, const struct net_datagram *datagram)
         return;
     }
     if (str_trim(data).len > 0 && data.ptr[0] != 0) /* else a keep-alive that wants no answer */
-        t->events.message(t->events.arg, &source, data);
+        transport_deliver(t, &source, data);
 }
 
 /* ---- What others call ---------------------------------------------------------------------- */
@@ -278,6 +332,16 @@ void transport_add_awaited(struct transport *t, conn_id conn, int change)
     struct conn *c = conn_find(t, conn);
     if (c)
         c->awaited += (uint32_t)change;
+}
+
+void transport_turn_away(struct transport *t, conn_id conn)
+{
+    struct conn *c = conn_find(t, conn);
+    if (!c)
+        return;
+    bool is_outermost = conn_enter(c);
+    conn_turn_away(c);
+    conn_leave(c, is_outermost);
 }
 
 void **transport_user(struct transport *t, conn_id conn)

@@ -25,6 +25,7 @@ struct conn {
     bool is_in_event; /* a stream event of this connection is on the stack */
     bool is_doomed;   /* to be closed when that event returns */
     bool has_sip;     /* a SIP message has come */
+    bool has_asked;   /* HTTP: a request was answered */
     bool is_authenticated;
     bool is_ip_counted;     /* `remote`, in limits.connectionsPerIp */
     bool closes_after_body; /* HTTP: no keep-alive */
@@ -107,6 +108,20 @@ static inline bool transport_has_banned(const struct transport *t, const struct 
     return t->deps.bans && bans_has(t->deps.bans, client, t->now_ms);
 }
 
+static inline void transport_limit_reached(const struct transport *t, enum limit which,
+                                           const struct net_address *source)
+{
+    limit_reached(t->deps.metrics, which, source, t->now_ms);
+}
+
+/* ---- transport.c --------------------------------------------------------------------------- */
+
+/* Hands the message to whoever serves it, unless it is above limits.headerBytes or
+ * limits.requestsPerSecondPerIp, which is said instead. */
+void transport_deliver(struct transport *t, const struct sip_source *source, struct str message);
+/* Is the head of this message, as far as it is there, above limits.headerBytes? */
+bool transport_is_long_head(const struct transport *t, struct str message);
+
 /* ---- conn_table.c -------------------------------------------------------------------------- */
 
 /* NULL when that connection is gone. */
@@ -135,6 +150,8 @@ int conn_write(struct conn *c, char *data, size_t len);
 void conn_deliver(struct conn *c, struct str message);
 /* Goes on with what came while a reader had to wait; the connection is entered. */
 void conn_read_kept(struct conn *c);
+/* Not to be waited for or served any longer: closes it, a WebSocket with 1008. */
+void conn_turn_away(struct conn *c);
 /* The source of messages from this connection. */
 struct sip_source conn_source(const struct conn *c);
 /* From here on it counts as a SIP connection: deadlines start. */

@@ -76,6 +76,12 @@ static int begin_message(struct conn *c, const struct ws_frame *frame)
     return 0;
 }
 
+static void close_too_big(struct conn *c)
+{
+    transport_limit_reached(c->t, LIMIT_MESSAGE_BYTES, &c->remote);
+    ws_conn_close(c, WS_CLOSE_TOO_BIG);
+}
+
 static void on_fragment(struct conn *c, const struct ws_frame *frame)
 {
     if (!c->message && begin_message(c, frame) < 0) {
@@ -83,8 +89,12 @@ static void on_fragment(struct conn *c, const struct ws_frame *frame)
         return;
     }
     buf_put(c->message, frame->payload, frame->payload_bytes);
+    if (c->message->error == -ENOSPC) {
+        close_too_big(c);
+        return;
+    }
     if (c->message->error) {
-        ws_conn_close(c, c->message->error == -ENOSPC ? WS_CLOSE_TOO_BIG : WS_CLOSE_INTERNAL);
+        ws_conn_close(c, WS_CLOSE_INTERNAL);
         return;
     }
     if (!frame->is_final)
@@ -137,6 +147,10 @@ size_t ws_conn_read(struct conn *c, char *data, size_t len)
                           &close_code);
         if (result == WS_FRAME_MORE)
             break;
+        if (result == WS_FRAME_BAD && close_code == WS_CLOSE_TOO_BIG) {
+            close_too_big(c);
+            return len;
+        }
         if (result == WS_FRAME_BAD) {
             ws_conn_close(c, close_code);
             return len;

@@ -117,6 +117,7 @@ static const struct route admin_routes[] = {
     {"GET",    "/healthz",                    web_serve_health,         0                   },
     {"GET",    "/readyz",                     web_serve_ready,          0                   },
     {"GET",    "/api/v1/status",              web_serve_status,         0                   },
+    {"GET",    "/metrics",                    web_serve_metrics,        0                   },
     {"GET",    "/api/v1/node",                web_serve_node,           PRIVATE             },
     {"GET",    "/api/v1/registrations",       web_list_registrations,   PRIVATE             },
     {"DELETE", "/api/v1/registrations/{aor}", web_remove_registrations, PRIVATE             },

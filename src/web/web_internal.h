@@ -36,6 +36,7 @@ typedef void web_route_fn(const struct web_call *call, struct http_reply *reply)
 
 /* status.c */
 web_route_fn web_serve_health, web_serve_ready, web_serve_status, web_serve_node, web_serve_demo;
+web_route_fn web_serve_metrics; /* metrics_text.c */
 /* registrations.c: both may answer later */
 web_route_fn web_list_registrations, web_remove_registrations;
 web_route_fn web_list_bans, web_show_ban, web_add_ban, web_lift_ban; /* ban_routes.c */

@@ -113,7 +113,7 @@ void world_open(struct world *w, const char *users_json, bool has_callback)
     if (rc < 0)
         fail_msg("%.*s", STR_ARG(buf_str(&errors)));
     w->lanes = callback_lanes_new(w->realms, NULL, 2);
-    w->auth = auth_new(2);
+    w->auth = auth_new(2, 8 << 20);
     assert_non_null(w->lanes);
     assert_non_null(w->auth);
 }

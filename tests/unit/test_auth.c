@@ -363,8 +363,8 @@ static void no_room_is_an_error(void **state)
 static void refuses_to_be_made_for_nobody(void **state)
 {
     (void)state;
-    assert_null(auth_new(0));
-    assert_null(auth_new(NONCE_MAX_WORKERS + 1));
+    assert_null(auth_new(0, 8 << 20));
+    assert_null(auth_new(NONCE_MAX_WORKERS + 1, 8 << 20));
     auth_free(NULL);
 }
 

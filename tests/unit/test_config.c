@@ -157,6 +157,8 @@ static void takes_values(void **state)
         {NULL, {"redis.layout=jambonz", "registrar.maxContacts=1"}, "'maxContacts': 1,",
          "or just that"},
         {NULL, {"limits.neverBan=[]"}, "'neverBan': []", "none"},
+        {NULL, {"limits.scanners=false"}, "'scanners': false,", "off"},
+        {NULL, {"limits.scanners=['a','b/1']"}, "'scanners': ['a', 'b/1'],", "others"},
         {NULL, {"trustedProxies=['10.0.0.0/8','::ffff:192.0.2.1','2001:DB8::/32']"},
          "'trustedProxies': ['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'],", "networks"},
         {NULL, {"auth.exposeMessage=true"}, "'exposeMessage': true", "a flag"},
@@ -406,6 +408,10 @@ static void refuses_one_thing(void **state)
         {"{'limits':{'neverBan':'::1'}}",
          "1:23: limits.neverBan: must be a list of at most 1000 strings, e.g. [\"192.0.2.0/24\", "
          "\"::1\"]\n"},
+        {"{'limits':{'scanners':true}}",
+         "1:23: limits.scanners: must be false, or a list of 1 to 256 strings of 1 to 64 bytes\n"},
+        {"{'limits':{'scanners':['a','']}}",
+         "1:23: limits.scanners: must be false, or a list of 1 to 256 strings of 1 to 64 bytes\n"},
         {"{'trustedProxies':['::1','192.0.2.1/24']}",
          "1:26: trustedProxies: \"192.0.2.1/24\": write an IP address, or a network whose address "
          "has only zeros behind its prefix: \"192.0.2.0/24\", \"2001:db8::/32\"\n"},

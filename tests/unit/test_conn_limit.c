@@ -17,6 +17,11 @@ static struct net_address address(const char *ip, uint16_t port)
     return a;
 }
 
+static bool take(struct conn_limit *limit, const struct net_address *remote)
+{
+    return conn_limit_take(limit, remote) == LIMIT_NONE;
+}
+
 static void counts(void **state)
 {
     (void)state;
@@ -54,11 +59,24 @@ static void counts(void **state)
         struct net_address remote = address(row[i].ip, (uint16_t)(1024 + i));
         if (row[i].what == '-')
             conn_limit_give(limit, &remote);
-        else if (conn_limit_take(limit, &remote) != row[i].is_taken)
+        else if (take(limit, &remote) != row[i].is_taken)
             fail_msg("row %zu: %s", i, row[i].why);
     }
     conn_limit_free(limit);
     conn_limit_free(NULL);
+}
+
+static void tells_which_limit(void **state)
+{
+    (void)state;
+    struct net_address a = address("192.0.2.1", 1), b = address("192.0.2.2", 1);
+    struct conn_limit *limit = conn_limit_new(2, 1);
+    assert_non_null(limit);
+    assert_int_equal(conn_limit_take(limit, &a), LIMIT_NONE);
+    assert_int_equal(conn_limit_take(limit, &a), LIMIT_PER_IP);
+    assert_int_equal(conn_limit_take(limit, &b), LIMIT_NONE);
+    assert_int_equal(conn_limit_take(limit, &a), LIMIT_CONNECTIONS);
+    conn_limit_free(limit);
 }
 
 static void limits_change(void **state)
@@ -67,17 +85,17 @@ static void limits_change(void **state)
     struct net_address a = address("192.0.2.1", 1), b = address("192.0.2.2", 1);
     struct conn_limit *limit = conn_limit_new(2, 1);
     assert_non_null(limit);
-    assert_true(conn_limit_take(limit, &a));
-    assert_false(conn_limit_take(limit, &a));
+    assert_true(take(limit, &a));
+    assert_false(take(limit, &a));
     conn_limit_set(limit, 2, 2);
-    assert_true(conn_limit_take(limit, &a));
-    assert_false(conn_limit_take(limit, &b)); /* of all */
-    conn_limit_set(limit, 1, 2);              /* below what is there: nobody goes, nobody comes */
-    assert_false(conn_limit_take(limit, &b));
+    assert_true(take(limit, &a));
+    assert_false(take(limit, &b)); /* of all */
+    conn_limit_set(limit, 1, 2);   /* below what is there: nobody goes, nobody comes */
+    assert_false(take(limit, &b));
     conn_limit_give(limit, &a);
-    assert_false(conn_limit_take(limit, &b));
+    assert_false(take(limit, &b));
     conn_limit_give(limit, &a);
-    assert_true(conn_limit_take(limit, &b));
+    assert_true(take(limit, &b));
     conn_limit_free(limit);
 }
 
@@ -91,12 +109,28 @@ static void counts_clients_behind_a_proxy(void **state)
     assert_true(conn_limit_take_total(limit));
     assert_true(conn_limit_take_ip(limit, &client)); /* who has come through the first */
     assert_false(conn_limit_take_ip(limit, &client));
-    assert_false(conn_limit_take(limit, &client)); /* nor directly */
+    assert_false(take(limit, &client)); /* nor directly */
     conn_limit_give_ip(limit, &client);
-    assert_true(conn_limit_take(limit, &client));
+    assert_true(take(limit, &client));
     assert_false(conn_limit_take_total(limit));
     conn_limit_give_total(limit);
     assert_true(conn_limit_take_total(limit));
+    conn_limit_free(limit);
+}
+
+static void admin_gets_in_when_it_is_full(void **state)
+{
+    (void)state;
+    struct conn_limit *limit = conn_limit_new(1, 1);
+    assert_non_null(limit);
+    assert_true(conn_limit_take_total(limit));
+    assert_false(conn_limit_take_total(limit));
+    for (int i = 0; i < 64; i++)
+        assert_true(conn_limit_take_admin(limit));
+    assert_false(conn_limit_take_admin(limit)); /* but not without end */
+    conn_limit_give_total(limit);
+    assert_false(conn_limit_take_total(limit));
+    assert_true(conn_limit_take_admin(limit));
     conn_limit_free(limit);
 }
 
@@ -123,7 +157,7 @@ static void *come_and_go(void *arg)
     struct crowd *crowd = arg;
     unsigned which = atomic_fetch_add(&crowd->next, 1) % 2;
     for (int i = 0; i < ROUNDS; i++, which ^= i % 7 == 0) {
-        if (!conn_limit_take(crowd->limit, &crowd->remote[which]))
+        if (!take(crowd->limit, &crowd->remote[which]))
             continue;
         raise_to(&crowd->most_of_one, atomic_fetch_add(&crowd->held[which], 1) + 1);
         raise_to(&crowd->most, atomic_fetch_add(&crowd->held_in_all, 1) + 1);
@@ -137,7 +171,7 @@ static void *come_and_go(void *arg)
 static unsigned take_all(struct conn_limit *limit, const struct net_address *remote)
 {
     unsigned n = 0;
-    while (conn_limit_take(limit, remote))
+    while (take(limit, remote))
         n++;
     return n;
 }
@@ -151,8 +185,8 @@ static void threads_never_pass_the_limits(void **state)
     };
     assert_non_null(crowd.limit);
     /* One each is held throughout, so that the threads meet at the limits. */
-    assert_true(conn_limit_take(crowd.limit, &crowd.remote[0]));
-    assert_true(conn_limit_take(crowd.limit, &crowd.remote[1]));
+    assert_true(take(crowd.limit, &crowd.remote[0]));
+    assert_true(take(crowd.limit, &crowd.remote[1]));
     pthread_t thread[THREADS];
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&thread[i], NULL, come_and_go, &crowd), 0);
@@ -169,8 +203,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts),
+        cmocka_unit_test(tells_which_limit),
         cmocka_unit_test(limits_change),
         cmocka_unit_test(counts_clients_behind_a_proxy),
+        cmocka_unit_test(admin_gets_in_when_it_is_full),
         cmocka_unit_test(threads_never_pass_the_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

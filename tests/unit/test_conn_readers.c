@@ -77,7 +77,8 @@ static void on_broken(void *arg, const struct sip_source *source, struct str hea
 /* Feeds `wire` by `piece` bytes at a time and returns what happened. */
 static struct str feed(enum conn_phase phase, struct str wire, size_t piece)
 {
-    static const struct config config = {.message_bytes = MESSAGE_BYTES};
+    static const struct config config = {.message_bytes = MESSAGE_BYTES,
+                                         .header_bytes = MESSAGE_BYTES};
     struct transport t = {.deps = {.config = &config}, .events = {.broken = on_broken}};
     struct conn c = {.t = &t, .phase = phase};
     char *kept = NULL;

@@ -200,6 +200,22 @@ static void newer_nonces_push_older_out(void **state)
     nonces_free(n);
 }
 
+static void tells_forgotten_from_used(void **state)
+{
+    (void)state;
+    struct nonces *n = nonces_new(1, SLOT_BITS);
+    struct nonce_use first = {next_serial(n, 0), 1, false}, later = first;
+    assert_true(nonces_use(n, &first));
+    assert_false(nonces_is_forgotten(n, &first)); /* only used */
+    for (unsigned i = 0; i < 1u << SLOT_BITS; i++)
+        later.serial = next_serial(n, 0);
+    assert_false(nonces_is_forgotten(n, &first)); /* who has a newer one has not used it yet */
+    assert_true(nonces_use(n, &later));
+    assert_true(nonces_is_forgotten(n, &first));
+    assert_false(nonces_is_forgotten(n, &later));
+    nonces_free(n);
+}
+
 static void workers_have_slots_of_their_own(void **state)
 {
     (void)state;
@@ -221,9 +237,9 @@ static void impossible_sizes(void **state)
 {
     (void)state;
     assert_null(nonces_new(0, SLOT_BITS));
-    assert_null(nonces_new(NONCE_MAX_WORKERS + 1, NONCE_SLOT_BITS));
+    assert_null(nonces_new(NONCE_MAX_WORKERS + 1, 20));
     assert_null(nonces_new(3, 1));
-    struct nonces *n = nonces_new(NONCE_MAX_WORKERS, NONCE_SLOT_BITS);
+    struct nonces *n = nonces_new(NONCE_MAX_WORKERS, 20);
     struct nonce_use use = {next_serial(n, NONCE_MAX_WORKERS - 1), 1, false};
     assert_true(nonces_use(n, &use));
     nonces_free(n);
@@ -323,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_flow_is_a_connection_or_an_address),
         cmocka_unit_test(nc_must_rise),
         cmocka_unit_test(newer_nonces_push_older_out),
+        cmocka_unit_test(tells_forgotten_from_used),
         cmocka_unit_test(workers_have_slots_of_their_own),
         cmocka_unit_test(impossible_sizes),
         cmocka_unit_test(of_equal_uses_one_wins),

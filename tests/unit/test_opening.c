@@ -71,6 +71,7 @@ static int set_up(void **state)
     resumed = 0;
     f = calloc(1, sizeof *f);
     assert_non_null(f);
+    f->config.handshakes = OPENING_PLACES;
     f->config.handshake_s = PATIENCE_MS * 2 / 1000;
     f->t.deps.config = &f->config;
     f->t.listener_count = COUNT(port);

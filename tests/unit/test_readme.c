@@ -1,5 +1,6 @@
 #include <aorta/config.h>
 #include <aorta/json_text.h>
+#include <aorta/limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,8 +33,50 @@ static void readme_has_the_table_of_the_program(void **state)
     free((char *)readme.ptr);
 }
 
+/* What stands between `| \`key\` | ` and the next ` |` of the table of all keys. */
+static struct str default_of(struct str table, const char *key)
+{
+    char begin[128];
+    struct buf b;
+    buf_init_fixed(&b, begin, sizeof begin);
+    buf_printf(&b, "| `%s` | ", key);
+    const char *row = memmem(table.ptr, table.len, b.data, b.len);
+    if (!row)
+        return STR("the system's");
+    struct str rest = {row + b.len, table.len - (size_t)(row + b.len - table.ptr)};
+    const char *end = memmem(rest.ptr, rest.len, " |", 2);
+    assert_non_null(end);
+    return str_slice(rest, 0, (size_t)(end - rest.ptr));
+}
+
+static void readme_has_the_limits_of_the_program(void **state)
+{
+    (void)state;
+    struct str readme;
+    struct buf options, table;
+    assert_int_equal(json_text_read_file(AORTA_README, 1 << 20, &readme), 0);
+    buf_init_heap(&options, 1 << 20);
+    config_print_markdown(&options);
+    buf_init_heap(&table, 1 << 20);
+    buf_put_text(&table, "| key | default | above it |\n| --- | --- | --- |\n");
+    for (size_t i = LIMIT_NONE + 1; i < LIMITS; i++) {
+        const char *key = limit_rows[i].key;
+        struct str fallback = default_of(buf_str(&options), key);
+        bool is_list = fallback.len > 1 && fallback.ptr[1] == '['; /* long, and said above */
+        buf_printf(&table, "| `%s` | %.*s | %s |\n", key,
+                   STR_ARG(is_list ? STR("a list") : fallback), limit_rows[i].effect);
+    }
+    if (!memmem(readme.ptr, readme.len, table.data, table.len))
+        fail_msg("README.md has not the table of the program, which is:\n%.*s",
+                 STR_ARG(buf_str(&table)));
+    buf_fini(&options);
+    buf_fini(&table);
+    free((char *)readme.ptr);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(readme_has_the_table_of_the_program)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(readme_has_the_table_of_the_program),
+                                       cmocka_unit_test(readme_has_the_limits_of_the_program)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

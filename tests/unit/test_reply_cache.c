@@ -103,6 +103,22 @@ static void oldest_make_room(void **state)
     reply_cache_free(cache);
 }
 
+static void says_when_answers_had_to_go(void **state)
+{
+    (void)state;
+    enum { MAX_BYTES = 10000, REPLY_BYTES = 1000, FIT = 9 };
+    static char memory[REPLY_BYTES];
+    struct str reply = {memory, REPLY_BYTES};
+    struct net_address to = {0};
+    struct reply_cache *cache = reply_cache_new(MAX_BYTES);
+    for (uint64_t i = 0; i < FIT; i++)
+        assert_false(reply_cache_put(cache, i, 1, &to, reply));
+    assert_true(reply_cache_put(cache, FIT, 1, &to, reply));
+    find(cache, 0, LIFE_MS + 1); /* all have had their time */
+    assert_false(reply_cache_put(cache, 0, LIFE_MS + 1, &to, reply));
+    reply_cache_free(cache);
+}
+
 static void without_room(void **state)
 {
     (void)state;
@@ -197,6 +213,7 @@ int main(void)
         cmocka_unit_test(remembers_for_32_seconds),
         cmocka_unit_test(expires_in_order),
         cmocka_unit_test(oldest_make_room),
+        cmocka_unit_test(says_when_answers_had_to_go),
         cmocka_unit_test(without_room),
         cmocka_unit_test(last_answer_counts),
         cmocka_unit_test(shared_buckets),

@@ -1217,6 +1217,60 @@ static void status_counts(void **state)
     close_web(f);
 }
 
+static void has_line(struct fixture *f, const char *line, const char *why)
+{
+    struct str rest = {f->reply.body.data, f->reply.body.len - 1}, at;
+    while (str_split(&rest, '\n', &at))
+        if (str_eq(at, str_from(line)))
+            return;
+    fail_msg("%s: no line \"%s\" in:\n%s", why, line, f->reply.body.data);
+}
+
+static void metrics_of_all_workers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *why;
+    } row[] = {
+        {"# TYPE aorta_registers_total counter",     "a type for each family" },
+        {"# TYPE aorta_connections gauge",           "what is now is a gauge" },
+        {"aorta_registers_total 3",                  "the sum of both workers"},
+        {"aorta_refused_total 0",                    "zeros too"              },
+        {"aorta_connections{transport=\"wss\"} 1",   "connections"            },
+        {"aorta_registrations{transport=\"wss\"} 5", "what the store counts"  },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    metrics_add(&f->metrics[0], METRIC_REGISTERS);
+    metrics_add(&f->metrics[1], METRIC_REGISTERS);
+    metrics_add(&f->metrics[1], METRIC_REGISTERS);
+    metrics_add_connection(&f->metrics[1], TRANSPORT_WSS, 1);
+    get(f, web_handle_admin, "/metrics", NULL);
+    assert_int_equal(f->reply.status, 200);
+    assert_string_equal(f->reply.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    for (size_t i = 0; i < COUNT(row); i++)
+        has_line(f, row[i].line, row[i].why);
+    get(f, web_handle_public, "/metrics", NULL);
+    assert_int_equal(f->reply.status, 404);
+    close_web(f);
+}
+
+/* Each family has its text once, and no two lines have one name. */
+static void metrics_have_names_of_their_own(void **state)
+{
+    (void)state;
+    struct fixture *f = open_web(NULL, 0);
+    get(f, web_handle_admin, "/metrics", NULL);
+    struct str rest = {f->reply.body.data, f->reply.body.len - 1}, line, other;
+    while (str_split(&rest, '\n', &line)) {
+        struct str name = str_slice(line, 0, str_find(line, line.ptr[0] == '#' ? '.' : ' '));
+        for (struct str later = rest; line.len > 0 && str_split(&later, '\n', &other);)
+            if (other.len > name.len && str_eq(str_slice(other, 0, name.len), name) &&
+                (line.ptr[0] == '#' || other.ptr[name.len] == ' '))
+                fail_msg("twice: %.*s", STR_ARG(name));
+    }
+    close_web(f);
+}
+
 static void rates(void **state)
 {
     (void)state;
@@ -1282,6 +1336,8 @@ int main(void)
         cmocka_unit_test(says_what_is_allowed),
         cmocka_unit_test(takes_json_from_our_own_only),
         cmocka_unit_test(status_counts),
+        cmocka_unit_test(metrics_of_all_workers),
+        cmocka_unit_test(metrics_have_names_of_their_own),
         cmocka_unit_test(rates),
     };
     log_set_level(LOG_LEVEL_ERROR);

@@ -310,7 +310,7 @@ export class Device {
     const { uri } = this.phone;
     const password = this.world.passwordOf(this.aor);
     this.lastGranted = undefined;
-    await this.request('remove', { uri, password, doAsk: () => this.prove(this.registration({ expires: 0 }), password) });
+    await this.request('remove', { uri, replaces: this.replacedBy(uri), password, doAsk: () => this.prove(this.registration({ expires: 0 }), password) });
   }
 
   async removeAll() {

@@ -6,7 +6,7 @@
 // came to can remain unknown (it met another one of the same AOR, or its answer never came): then the
 // entry may be there, and need not, until the next answer settles it.
 
-const HISTORY = 14;
+const HISTORY = 60; // of what is known of an AOR
 
 export class Model {
   /** `graceMs` and `maxContacts` as configured; `slackMs`: how much later than due a timer of the
@@ -19,14 +19,14 @@ export class Model {
   }
 
   aor(name) {
-    if (!this.aors.has(name)) this.aors.set(name, { name, entries: new Map(), active: new Set(), broadEnd: -1 });
+    if (!this.aors.has(name)) this.aors.set(name, { name, entries: new Map(), active: new Set(), broadEnd: -1, history: [] });
     return this.aors.get(name);
   }
 
   entry(aorName, uri) {
     const { entries } = this.aor(aorName);
     if (!entries.has(uri))
-      entries.set(uri, { aor: aorName, uri, must: false, mustUntil: 0, mayUntil: 0, flux: 0, version: 0, touched: -1, refreshed: [0, 0], history: [] });
+      entries.set(uri, { aor: aorName, uri, must: false, mustUntil: 0, mayUntil: 0, flux: 0, version: 0, touched: -1, refreshed: [0, 0] });
     return entries.get(uri);
   }
 
@@ -37,13 +37,14 @@ export class Model {
   }
 
   violation(now, what, entry) {
-    this.violations.push({ now, what, entry, history: entry ? [...entry.history] : [] });
+    this.violations.push({ now, what, entry, history: entry ? [...this.aor(entry.aor).history] : [] });
   }
 
   note(entry, now, what) {
     entry.version++;
-    entry.history.push(`${now} ${what}`);
-    if (entry.history.length > HISTORY) entry.history.shift();
+    const { history } = this.aor(entry.aor);
+    history.push(`${now} ${entry.uri}: ${what}`);
+    if (history.length > HISTORY) history.shift();
   }
 
   // ---- Requests ----------------------------------------------------------------------------------

@@ -33,7 +33,6 @@ struct sweep {
 
 struct redis_node {
     struct redis_store *r;
-    char member[NAME_BYTES]; /* "epoch node" of this one */
     uint64_t next_renewal_ms;
     /* When others that are not there count as dead; from the first tick after Redis came up. */
     uint64_t patient_until_ms;
@@ -67,7 +66,6 @@ struct redis_node *redis_node_new(struct redis_store *r)
     if (!n)
         return NULL;
     n->r = r;
-    snprintf(n->member, sizeof n->member, "%s %s", r->cluster->epoch, r->cluster->config->node);
     return n;
 }
 
@@ -388,7 +386,7 @@ static void renew(struct redis_node *n)
         redis_is_jambonz(n->r) ? STR("active-user") : STR(""),
         str_from(c->epoch),
         str_from(life),
-        str_from(n->member),
+        str_from(c->member),
         str_from(c->lease_prefix),
         str_from(now),
     };

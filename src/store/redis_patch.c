@@ -17,7 +17,7 @@ enum {
 
 /* ---- The command --------------------------------------------------------------------------- */
 
-enum { KEYS = 6, FIXED_ARGS = KEYS + 6, ARGS_A_REMOVAL = 3, ARGS_A_RECORD = 4 };
+enum { KEYS = 7, FIXED_ARGS = KEYS + 7, ARGS_A_REMOVAL = 3, ARGS_A_RECORD = 4 };
 
 static struct str flows_key(const struct redis_store *r, struct str epoch, struct str node,
                             struct arena *arena)
@@ -52,12 +52,14 @@ static void begin(struct redis_args *c, struct redis_store *r, struct str aor, s
     redis_args_printf(c, "%s%.*s", r->cluster->lease_prefix, STR_ARG(node));
     redis_args_put(c, STR("active-user"));
     redis_args_put(c, redis_revision_key(r, aor, c->arena));
+    redis_args_put(c, str_from(r->cluster->nodes_key));
     redis_args_put_hex(c, draw_revision());
     redis_args_put_number(c, r->now_ms);
     redis_args_put_number(c, r->aors->grace_ms);
     redis_args_put(c, aor);
     redis_args_put(c, node);
     redis_args_put(c, epoch);
+    redis_args_put(c, str_from(r->cluster->close_removes));
 }
 
 static int send_command(struct redis_args *c, struct redis_store *r, redis_replied_fn *done,

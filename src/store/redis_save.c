@@ -3,7 +3,7 @@
 #include <errno.h>
 
 enum {
-    KEYS = 6,
+    KEYS = 7,
     FIXED_ARGS = KEYS + 8 + 2 + 4, /* keys, what all commands have, two numbers of what follows,
                                       the newest binding */
     ARGS_A_BINDING = 4,
@@ -137,13 +137,14 @@ static void put_all(struct redis_args *c, const struct redis_apply *op)
     redis_args_put(c, str_from(cluster->lease_key));
     redis_args_put(c, STR("active-user"));
     redis_args_put(c, redis_revision_key(op->r, request->aor, c->arena));
+    redis_args_put(c, str_from(cluster->nodes_key));
     put_revision(c, op->a);
     redis_args_put_hex(c, op->next_revision);
     redis_args_put_number(c, request->now_ms);
     redis_args_put_number(c, redis_save_end(op));
     redis_args_put_number(c, request->max_registrations);
     redis_args_put(c, request->aor);
-    redis_args_put(c, str_from(cluster->epoch));
+    redis_args_put(c, str_from(cluster->member));
     redis_args_put_number(c, op->decision.add_count > 0 ? op->decision.add[0].expires_ms : 0);
     put_deletes(c, op);
     put_sets(c, op);

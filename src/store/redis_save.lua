@@ -4,10 +4,10 @@
 --
 -- KEYS  1 the AOR   2 registrations of its realm (sorted set, member "AOR id", score: end in ms)
 --       3 AORs with connections of this node (set)   4 this node's lease   5 active-user (jambonz)
---       6 revision of the AOR
+--       6 revision of the AOR   7 all nodes (set of "epoch node")
 -- ARGV  1 revision that the rules saw, "" for no key at all   2 the next revision
 --       3 now (ms)   4 end of the last binding (ms), 0: none is left
---       5 most registrations of the realm, 0: no limit   6 AOR   7 this node's epoch
+--       5 most registrations of the realm, 0: no limit   6 AOR   7 this node: "epoch node"
 --       8 expiry of the newest binding (ms)
 --       9 number of ids to delete, then those
 --       then the number of bindings to set, then for each: id, JSON, end (ms), 1 on a connection
@@ -21,7 +21,7 @@ local is_there = redis.call('EXISTS', key) == 1 -- others may have removed it wi
 local revision = is_there and redis.call('GET', KEYS[6]) or ''
 if revision ~= ARGV[1] then
   local found = LAYOUT == 'hash' and redis.call('HGETALL', key) or {redis.call('GET', key)}
-  table.insert(found, 1, redis.call('GET', KEYS[4]) == ARGV[7] and 1 or 0)
+  table.insert(found, 1, redis.call('GET', KEYS[4]) == string.match(ARGV[7], '^%x+') and 1 or 0)
   table.insert(found, 2, revision)
   return found
 end
@@ -140,6 +140,7 @@ for _, set in ipairs(sets) do
   redis.call('ZADD', realm, set.ends, member(set.id))
   if set.is_flow == '1' then
     redis.call('SADD', KEYS[3], ARGV[6])
+    redis.call('SADD', KEYS[7], ARGV[7]) -- who dies before the first lease is looked for too
   end
 end
 return 1

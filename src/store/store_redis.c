@@ -45,10 +45,24 @@ static int make_keys(struct redis_cluster *c)
     c->revision_prefix = print("aorta:%srev:", prefix);
     c->bans_key = print("aorta:%sbans", prefix);
     c->bans_version_key = print("aorta:%sbans:version", prefix);
+    c->member = print("%s %s", c->epoch, node);
     bool is_made = c->lease_prefix && c->lease_key && c->nodes_key && c->flows_prefix &&
                    c->flows_key && c->realm_prefix && c->revision_prefix && c->bans_key &&
-                   c->bans_version_key;
+                   c->bans_version_key && c->member;
     return is_made ? 0 : -ENOMEM;
+}
+
+static int make_close_removes(struct redis_cluster *c)
+{
+    struct buf b;
+    buf_init_heap(&b, 256);
+    for (unsigned kind = 0; kind < TRANSPORT_KINDS; kind++)
+        if (c->config->close_removes & 1u << kind)
+            buf_printf(&b, " %s ", transport_kind_name(kind));
+    buf_put_char(&b, 0);
+    c->close_removes = b.error ? NULL : strdup(buf_str(&b).ptr);
+    buf_fini(&b);
+    return c->close_removes ? 0 : -ENOMEM;
 }
 
 static int make_scripts(struct redis_cluster *c)
@@ -86,8 +100,8 @@ struct redis_cluster *redis_cluster_new(const struct config *config, struct bans
     c->workers = config->workers;
     c->bans = bans;
     snprintf(c->epoch, sizeof c->epoch, "%016llx", (unsigned long long)epoch);
-    if (make_keys(c) == 0 && make_scripts(c) == 0 && make_counts(c) == 0 &&
-        redis_cluster_set_address(c, "") == 0)
+    if (make_keys(c) == 0 && make_close_removes(c) == 0 && make_scripts(c) == 0 &&
+        make_counts(c) == 0 && redis_cluster_set_address(c, "") == 0)
         return c;
     redis_cluster_free(c);
     return NULL;
@@ -99,7 +113,8 @@ void redis_cluster_free(struct redis_cluster *c)
         return;
     char *const text[] = {c->lease_prefix,     c->lease_key,    c->nodes_key,       c->flows_prefix,
                           c->flows_key,        c->realm_prefix, c->revision_prefix, c->bans_key,
-                          c->bans_version_key, c->save_text,    c->patch_text,      c->sbc_address};
+                          c->bans_version_key, c->save_text,    c->patch_text,      c->sbc_address,
+                          c->member,           c->close_removes};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     free(c->counts);

@@ -27,6 +27,8 @@ struct redis_cluster {
     char epoch[REDIS_EPOCH_TEXT + 1]; /* of this process, in hex */
     char *lease_prefix, *lease_key, *nodes_key, *flows_prefix, *flows_key, *realm_prefix;
     char *revision_prefix;
+    char *member;        /* "epoch node" */
+    char *close_removes; /* names of transports: " ws wss " */
     char *bans_key, *bans_version_key;
     struct redis_script save, patch, lease;
     char *save_text, *patch_text;

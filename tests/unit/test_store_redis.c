@@ -331,6 +331,29 @@ static void buries_the_connections_of_the_dead(void **state)
     close_node(&other);
 }
 
+/* Redis came back empty, and the node died before its lease was there again. */
+static void buries_who_died_before_the_lease(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "by WSS", .conn = 7),
+        STEP(0, "2", 1, B, BINDING_OK, "", "by UDP"),
+    };
+    struct node dead, other;
+    ask("FLUSHALL");
+    open_node(&dead, "dead", REDIS_LAYOUT_HASH);
+    run_until(&dead, NULL, is_ready);
+    ask("FLUSHALL");
+    expect(&dead, &step[0], 0);
+    expect(&dead, &step[1], 0);
+    close_node(&dead);
+    open_node(&other, "other", REDIS_LAYOUT_HASH);
+    tell(&other);
+    run_until(&other, NULL, is_swept);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
+    close_node(&other);
+}
+
 /* ---- What happens meanwhile -------------------------------------------------------------------
  */
 
@@ -421,6 +444,7 @@ int main(void)
         cmocka_unit_test(writes_again_what_was_flushed),
         cmocka_unit_test(shares_an_aor),
         cmocka_unit_test(buries_the_connections_of_the_dead),
+        cmocka_unit_test(buries_who_died_before_the_lease),
         cmocka_unit_test(stands_junk),
         cmocka_unit_test(stands_a_connection_that_closes_meanwhile),
         cmocka_unit_test(sees_that_an_address_was_deleted),

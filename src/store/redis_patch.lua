@@ -8,8 +8,10 @@
 --       7 all nodes (set of "epoch node")
 -- ARGV  1 the next revision   2 now (ms)   3 grace (ms)   4 AOR   5 node   6 its epoch
 --       7 transports whose bindings go with their connection: " ws wss "
---       8.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
+--       8 prefix of all nodes' lists of what they hold no more
+--       9.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
 --           "all", UPTO: every binding goes that was not refreshed after UPTO
+--           "tell", ID, UPTO: the other nodes hear of such a removal; ID "*" for all
 --           "flow", FLOW: the bindings of that node's connection FLOW go
 --           "dead", NOW: all bindings that go with that node's connections do, if its lease is not
 --           there
@@ -69,7 +71,7 @@ local function goes_with_node(binding)
   return is_of_node(binding) and string.find(transports, ' ' .. binding.protocol .. ' ', 1, true)
 end
 
-local at = 8
+local at = 9
 local function take()
   local value = ARGV[at]
   at = at + 1
@@ -85,6 +87,15 @@ while ARGV[at] do
   elseif what == 'all' then
     local upto = tonumber(take())
     remove_all(function(binding) return binding.refreshedTime <= upto end)
+  elseif what == 'tell' then
+    local note = take() .. ' ' .. take() .. ' ' .. ARGV[4]
+    for _, member in ipairs(redis.call('SMEMBERS', KEYS[7])) do
+      local other = string.match(member, '^%x+ (.+)$')
+      if other and other ~= node then
+        redis.call('RPUSH', ARGV[8] .. other, note)
+        redis.call('PEXPIRE', ARGV[8] .. other, 60000)
+      end
+    end
   elseif what == 'flow' then
     local flow = take()
     remove_all(function(binding) return is_of_node(binding) and binding.flow == flow end)

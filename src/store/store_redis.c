@@ -45,10 +45,12 @@ static int make_keys(struct redis_cluster *c)
     c->revision_prefix = print("aorta:%srev:", prefix);
     c->bans_key = print("aorta:%sbans", prefix);
     c->bans_version_key = print("aorta:%sbans:version", prefix);
+    c->gone_prefix = print("aorta:%sgone:", prefix);
+    c->gone_key = print("aorta:%sgone:%s", prefix, node);
     c->member = print("%s %s", c->epoch, node);
     bool is_made = c->lease_prefix && c->lease_key && c->nodes_key && c->flows_prefix &&
                    c->flows_key && c->realm_prefix && c->revision_prefix && c->bans_key &&
-                   c->bans_version_key && c->member;
+                   c->bans_version_key && c->member && c->gone_prefix && c->gone_key;
     return is_made ? 0 : -ENOMEM;
 }
 
@@ -78,6 +80,12 @@ static int make_scripts(struct redis_cluster *c)
     return 0;
 }
 
+static int make_gone(struct redis_cluster *c)
+{
+    c->gone = calloc(c->workers, sizeof *c->gone);
+    return c->gone ? 0 : -ENOMEM;
+}
+
 static int make_counts(struct redis_cluster *c)
 {
     size_t bytes = c->workers * sizeof *c->counts;
@@ -101,7 +109,7 @@ struct redis_cluster *redis_cluster_new(const struct config *config, struct bans
     c->bans = bans;
     snprintf(c->epoch, sizeof c->epoch, "%016llx", (unsigned long long)epoch);
     if (make_keys(c) == 0 && make_close_removes(c) == 0 && make_scripts(c) == 0 &&
-        make_counts(c) == 0 && redis_cluster_set_address(c, "") == 0)
+        make_gone(c) == 0 && make_counts(c) == 0 && redis_cluster_set_address(c, "") == 0)
         return c;
     redis_cluster_free(c);
     return NULL;
@@ -111,12 +119,17 @@ void redis_cluster_free(struct redis_cluster *c)
 {
     if (!c)
         return;
-    char *const text[] = {c->lease_prefix,     c->lease_key,    c->nodes_key,       c->flows_prefix,
-                          c->flows_key,        c->realm_prefix, c->revision_prefix, c->bans_key,
-                          c->bans_version_key, c->save_text,    c->patch_text,      c->sbc_address,
-                          c->member,           c->close_removes};
+    char *const text[] = {c->lease_prefix,    c->lease_key,     c->nodes_key,
+                          c->flows_prefix,    c->flows_key,     c->realm_prefix,
+                          c->revision_prefix, c->bans_key,      c->bans_version_key,
+                          c->save_text,       c->patch_text,    c->sbc_address,
+                          c->member,          c->close_removes, c->gone_prefix,
+                          c->gone_key};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
+    for (unsigned i = 0; c->gone && i < c->workers; i++)
+        redis_gone_free_notes(atomic_load(&c->gone[i]));
+    free(c->gone);
     free(c->counts);
     free(c);
 }
@@ -300,6 +313,7 @@ static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
     struct redis_store *r = redis_store(s);
     redis_hear_time(r, now_ms);
     timer_wheel_advance(&r->aors->wheel, r->now_ms, expire, r);
+    redis_gone_heed(r);
     redis_heed_losses(r);
     redis_patch_pump(r);
     if (r->node)

@@ -35,9 +35,12 @@ struct redis_cluster {
     struct redis_counts *counts; /* one a worker */
     _Atomic unsigned workers_up; /* whose connection is up */
     _Atomic bool has_lease;      /* renewed, and so Redis takes what is written */
-    _Atomic uint64_t losses;     /* rises when Redis is found to have lost what it had */
+    char *gone_prefix, *gone_key;
+    _Atomic(struct redis_gone *) *gone; /* for each worker: what it holds no more */
+    _Atomic uint64_t losses;            /* rises when Redis is found to have lost what it had */
 };
 
+struct redis_gone; /* redis_gone.c: what others have removed */
 struct redis_node; /* redis_node.c: lease, death of others, bans; worker 0 only */
 
 struct redis_store {
@@ -120,6 +123,20 @@ void redis_list(struct store *s, uint64_t cursor, size_t limit, struct arena *ar
                 store_listed_fn *done, void *arg);
 void redis_remove(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                   void *arg);
+
+/* ---- redis_gone.c -------------------------------------------------------------------------- */
+
+/* The other workers hear that a binding is no more as it was at `upto_ms`. Other nodes hear of it
+ * by redis_save.lua. */
+void redis_gone_tell(struct redis_store *r, struct str aor, uint64_t id, uint64_t upto_ms);
+/* Likewise of a removal that Redis does not know of yet; other nodes by redis_patch.lua. */
+void redis_gone_tell_removal(struct redis_store *r, struct str aor,
+                             const struct redis_removal *removal);
+/* What another node wrote. Worker 0. */
+void redis_gone_hear(struct redis_store *r, struct str text);
+/* Forgets what this worker was told of. */
+void redis_gone_heed(struct redis_store *r);
+void redis_gone_free_notes(struct redis_gone *note);
 
 /* ---- redis_content.c: what stands in Redis, written and read ------------------------------- */
 

@@ -124,7 +124,7 @@ export class Model {
         this.violation(now, `a 200 to ${op.kind} of another contact does not list it`, entry);
       } else if (isSettled && entry.mayUntil < op.start && isListed && isListSure) {
         this.violation(now, `a 200 to ${op.kind} of another contact still lists it`, entry);
-      } else if (!isListed && listed.length >= this.maxContacts && !entry.flux) {
+      } else if (!isListed && listed.length >= this.maxContacts && !entry.flux && entry.must) {
         entry.must = false;
         this.note(entry, now, 'perhaps evicted');
       }
@@ -189,7 +189,7 @@ export class Model {
   /** No answer, or one that leaves it open. `expiresS`: the longest that it can stay. */
   unknown(now, op, why, expiresS = 3600) {
     this.end(now, op);
-    const meant = op.kind === '*' ? [...this.aor(op.aor).entries.values()] : op.touches;
+    const meant = op.isBroad ? [...this.aor(op.aor).entries.values()].filter((entry) => entry.must || op.touches.includes(entry)) : op.touches;
     for (const entry of meant) {
       entry.must = false;
       if (op.touches.includes(entry)) entry.mayUntil = Math.max(entry.mayUntil, now + expiresS * 1000 + this.graceMs + this.slackMs);

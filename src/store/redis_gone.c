@@ -129,6 +129,8 @@ void redis_gone_hear(struct redis_store *r, struct str text)
 
 void redis_gone_heed(struct redis_store *r)
 {
+    if (!atomic_load(&r->cluster->gone[r->worker]))
+        return; /* as nearly always */
     struct redis_gone *notes = atomic_exchange(&r->cluster->gone[r->worker], NULL);
     for (struct redis_gone *note = notes; note; note = note->next)
         forget(r, (struct str){note->name, note->name_len}, note);

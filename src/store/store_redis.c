@@ -17,6 +17,7 @@ enum {
     WRITES_AT_ONCE = 2000,
     TROUBLES_LOGGED_PER_S = 1,
     CACHE_LINE = 64,
+    REPAIR_MS = 5000, /* the others have connected by then, and written what they hold */
 };
 
 /* ---- What all workers share ---------------------------------------------------------------- */
@@ -217,6 +218,7 @@ static void write_all_again(struct redis_store *r)
 {
     r->is_write_all = true;
     r->write_from = 0;
+    r->repaired_ms = r->now_ms + REPAIR_MS;
 }
 
 void redis_heed_losses(struct redis_store *r)

@@ -56,6 +56,7 @@ struct redis_store {
     uint64_t losses_seen;
     bool is_write_all;       /* everything held here is being written again, */
     uint64_t write_from;     /* from this hash on */
+    uint64_t repaired_ms;    /* by when all workers and nodes will have written theirs again */
     uint64_t pause_until_ms; /* Redis refused a patch: the next ones wait */
     struct ratelimit write_rate;
     unsigned patches_in_flight;
@@ -94,6 +95,11 @@ void redis_heed_losses(struct redis_store *r);
 static inline bool redis_must_write(const struct redis_store *r, const struct redis_aor *a)
 {
     return r->is_write_all && a->aor.hash >= r->write_from;
+}
+/* Redis has lost something lately, which others may only now write again. */
+static inline bool redis_is_repairing(const struct redis_store *r)
+{
+    return r->is_write_all || r->now_ms < r->repaired_ms;
 }
 /* A command was refused: logs it, at a bounded rate. */
 void redis_report_trouble(struct redis_store *r, const char *what, struct str why);
@@ -134,7 +140,7 @@ void redis_gone_tell_removal(struct redis_store *r, struct str aor,
                              const struct redis_removal *removal);
 /* What another node wrote. Worker 0. */
 void redis_gone_hear(struct redis_store *r, struct str text);
-/* Forgets what this worker was told of. */
+/* Forgets what this worker was told of; each tick, and before each request. */
 void redis_gone_heed(struct redis_store *r);
 void redis_gone_free_notes(struct redis_gone *note);
 

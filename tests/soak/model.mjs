@@ -6,7 +6,7 @@
 // came to can remain unknown (it met another one of the same AOR, or its answer never came): then the
 // entry may be there, and need not, until the next answer settles it.
 
-const HISTORY = 60; // of what is known of an AOR
+const HISTORY = 40; // lines for an entry, and as many for its AOR
 
 export class Model {
   /** `graceMs` and `maxContacts` as configured; `slackMs`: how much later than due a timer of the
@@ -26,7 +26,7 @@ export class Model {
   entry(aorName, uri) {
     const { entries } = this.aor(aorName);
     if (!entries.has(uri))
-      entries.set(uri, { aor: aorName, uri, must: false, mustUntil: 0, mayUntil: 0, flux: 0, version: 0, touched: -1, refreshed: [0, 0] });
+      entries.set(uri, { aor: aorName, uri, must: false, mustUntil: 0, mayUntil: 0, flux: 0, version: 0, touched: -1, refreshed: [0, 0], history: [] });
     return entries.get(uri);
   }
 
@@ -37,14 +37,15 @@ export class Model {
   }
 
   violation(now, what, entry) {
-    this.violations.push({ now, what, entry, history: entry ? [...this.aor(entry.aor).history] : [] });
+    this.violations.push({ now, what, entry, history: entry ? [...entry.history, '--', ...this.aor(entry.aor).history] : [] });
   }
 
   note(entry, now, what) {
     entry.version++;
-    const { history } = this.aor(entry.aor);
-    history.push(`${now} ${entry.uri}: ${what}`);
-    if (history.length > HISTORY) history.shift();
+    for (const history of [entry.history, this.aor(entry.aor).history]) {
+      history.push(`${now} ${entry.uri}: ${what}`);
+      if (history.length > HISTORY) history.shift();
+    }
   }
 
   // ---- Requests ----------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ export class Model {
   /** May one contact more push another one out? */
   isFull(now, aor, uri) {
     const there = [...aor.entries.values()].filter((entry) => entry.must || entry.flux > 0 || entry.mayUntil > now);
-    const isNew = !there.some((entry) => entry.uri === uri);
+    const isNew = !there.some((entry) => entry.uri === uri && entry.must);
     return isNew && there.length + 1 > this.maxContacts;
   }
 
@@ -113,6 +114,7 @@ export class Model {
     const { entries, active } = this.aor(op.aor);
     const others = [...entries.values()].filter((entry) => !op.touches.includes(entry));
     const isAlone = active.size === 0 && !op.isContested;
+    isListSure &&= !op.isContested && ![...active].some(({ isBroad }) => isBroad);
     for (const entry of others) {
       const isSettled = entry.flux === 0 && entry.touched < op.start;
       const isListed = listed.includes(entry.uri);
@@ -124,7 +126,7 @@ export class Model {
         this.violation(now, `a 200 to ${op.kind} of another contact does not list it`, entry);
       } else if (isSettled && entry.mayUntil < op.start && isListed && isListSure) {
         this.violation(now, `a 200 to ${op.kind} of another contact still lists it`, entry);
-      } else if (!isListed && listed.length >= this.maxContacts && !entry.flux && entry.must) {
+      } else if (!isListed && !entry.flux && entry.must && (op.isBroad || op.isContested || active.size > 0)) {
         entry.must = false;
         this.note(entry, now, 'perhaps evicted');
       }

@@ -30,7 +30,7 @@ const MOST_TOLD = 15;
 
 function tell({ name, counts, model, events }) {
   const list = (counted) => Object.entries(counted).map(([what, count]) => `${what} ${count}`).join(', ');
-  console.log(`${name}: requests ${list(counts.actions)}; answers ${list(counts.answers)}; faults ${list(counts.faults)}; the store compared ${model.checked} times`);
+  console.log(`${name}: requests ${list(counts.actions)}; answers ${list(counts.answers)}; faults ${list(counts.faults)}; this process was late ${counts.lags ?? 0} times; the store compared ${model.checked} times`);
   for (const { now, what, entry, history } of model.violations.slice(0, MOST_TOLD)) {
     console.log(`${name}: VIOLATION at ${now}: ${what}`);
     if (entry) console.log(`  ${entry.aor} ${entry.uri}\n    ${history.join('\n    ')}`);

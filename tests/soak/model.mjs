@@ -248,7 +248,7 @@ export class Model {
       if (entry.must && entry.mustUntil > to && !isStored && !mayJustGo) {
         this.violation(to, `not in the store, says ${where} (read from ${from} to ${to})`, entry);
         entry.must = false; // told once
-      } else if (isStored && !entry.must && entry.mayUntil < from) {
+      } else if (isStored && entry.mayUntil < from) {
         this.violation(to, `still in the store, says ${where}, ${from - entry.mayUntil} ms after it should have gone`, entry);
         entry.mayUntil = to + 600000;
       }

@@ -85,7 +85,7 @@ export class Device {
     opening.catch(() => {});
     const client = await Promise.race([opening, delay(patient(5000))]).catch(() => undefined);
     if (!client) {
-      if (node.life === life && node.isUp) this.world.violation(`${this.name}: no ${kind} connection to ${node.name}`);
+      if (node.life === life && node.isUp && !this.world.trouble.isOn('lag')) this.world.violation(`${this.name}: no ${kind} connection to ${node.name}`);
       return;
     }
     Object.assign(this, { node, kind, life, client, isMuted: false });
@@ -100,7 +100,8 @@ export class Device {
     if (client.isOurs) return;
     this.log(`closed by the server: ${JSON.stringify(cause)}`);
     this.model.flowDied(Date.now(), this.aor, phone.uri, this.world.deathMs(node, life), `closed by the server: ${JSON.stringify(cause)}`);
-    const isExplained = client.wasMuted || node.life !== life || !node.isUp;
+    const isUnauthenticated = cause === 1008 && this.lastGranted !== phone; // 30 s without a 200
+    const isExplained = client.wasMuted || isUnauthenticated || this.world.trouble.isOn('lag') || node.life !== life || !node.isUp;
     if (!isExplained) this.world.violation(`${this.name}: the server closed its ${phone.kind} connection (${JSON.stringify(cause)})`, this.model.entry(this.aor, phone.uri));
   }
 

@@ -308,6 +308,8 @@ export class World {
       await delay(STEP_MS);
       if (Date.now() - last < STEP_MS + LATE_MS) continue;
       this.counts.lags = (this.counts.lags ?? 0) + 1;
+      this.trouble.begin('lag');
+      this.trouble.end('lag', 3 * this.pingMs + CLOSE_MS);
       for (const name of ['store', 'callback']) {
         this.trouble.begin(name);
         this.trouble.end(name, CLOSE_MS + SLACK_MS);

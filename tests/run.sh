@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds release and sanitizer binaries, runs the tests of both.
-#   tests/run.sh [unit|integration|browser]...     without a name: all of them
+#   tests/run.sh [unit|integration|browser|soak|tsan]...     without a name: all but tsan
+# soak: random clients and faults for AORTA_SOAK_SECONDS (60), with AORTA_SOAK_SEED or one of its own.
+# tsan: unit tests, the integration tests with the most threads at work, and a soak, under the thread
+# sanitizer (about 20 minutes on two cores).
 # The last line says how many passed and failed; the exit status is 0 when none failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/lib.sh
 
-suites=" ${*:-unit integration browser} "
+suites=" ${*:-unit integration browser soak} "
 for suite in $suites; do
   case $suite in
-    unit | integration | browser) ;;
+    unit | integration | browser | soak | tsan) ;;
     *)
-      echo "tests/run.sh: no such tests: $suite (unit, integration, browser)" >&2
+      echo "tests/run.sh: no such tests: $suite (unit, integration, browser, soak, tsan)" >&2
       exit 2
       ;;
   esac
 done
 
+TSAN_FILES=(reload nodes bans_callback redis_faults redis jambonz callback realms transport)
 NODE_TESTS_MAX_S=900 # a client library that never stops reconnecting must not keep us here for ever
 passed=0
 failed=0
@@ -71,16 +75,24 @@ run_ctest() {
   count $((all - bad)) "$bad" "$status"
 }
 
-# run_node FOLDER: the node tests there, as the environment says.
+# run_node FOLDER [FILE]...: the node tests there, all or those, as the environment says.
 run_node() {
-  local report=$results/node.tap status=0
+  local report=$results/node.tap status=0 folder=$1
+  shift
   (
-    cd "$1"
+    cd "$folder"
     timeout --kill-after=10 "$NODE_TESTS_MAX_S" node --test --test-concurrency=1 --test-reporter=spec --test-reporter-destination=stdout \
-      --test-reporter=tap --test-reporter-destination="$report"
+      --test-reporter=tap --test-reporter-destination="$report" "$@"
   ) || status=$?
   count "$(number '^# pass ' "$report")" \
     $(($(number '^# fail ' "$report") + $(number '^# cancelled ' "$report"))) "$status"
+}
+
+# run_soak SECONDS: one test, however long.
+run_soak() {
+  local status=0
+  node tests/soak/soak.mjs --seconds="$1" || status=$?
+  count $((status == 0)) $((status != 0)) "$status"
 }
 
 must install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
@@ -109,5 +121,22 @@ if wants browser; then
   must npm_packages tests/browser
   say "browser tests"
   AORTA_BIN=$PWD/build/aorta run_node tests/browser
+fi
+if wants soak; then
+  must npm_packages tests/integration
+  say "soak test, release build"
+  AORTA_BIN=$PWD/build/aorta run_soak "${AORTA_SOAK_SECONDS:-60}"
+fi
+if wants tsan; then
+  must cmake --preset tsan --log-level=WARNING
+  must cmake --build build-tsan
+  must npm_packages tests/integration
+  export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp:halt_on_error=0:exitcode=66:second_deadlock_stack=1
+  run_ctest build-tsan
+  say "integration tests, thread sanitizer build"
+  AORTA_BIN=$PWD/build-tsan/aorta AORTA_SANITIZED=1 AORTA_PATIENCE=12 \
+    run_node tests/integration "${TSAN_FILES[@]/%/.test.mjs}"
+  say "soak test, thread sanitizer build"
+  AORTA_BIN=$PWD/build-tsan/aorta AORTA_SANITIZED=1 run_soak "${AORTA_SOAK_SECONDS:-60}"
 fi
 finish

@@ -163,6 +163,7 @@ int redis_aor_add_removal(struct redis_aor *a, const struct redis_removal *remov
             continue;
         if (removal->upto_ms > (*link)->upto_ms)
             (*link)->upto_ms = removal->upto_ms;
+        (*link)->is_wanted |= removal->is_wanted;
         return 0;
     }
     if (count >= 2 * REDIS_REMOVALS_MAX)

@@ -19,6 +19,7 @@ struct redis_removal {
     uint64_t id;
     conn_id conn;
     uint64_t upto_ms;
+    bool is_wanted; /* by a client: other nodes, which may hold them, have to be told */
 };
 enum { REDIS_REMOVALS_MAX = 64 }; /* of one AOR; the oldest are forgotten first */
 

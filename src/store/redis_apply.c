@@ -63,6 +63,14 @@ static int list_outcome(const struct redis_apply *op, struct store_outcome *outc
 
 /* ---- What is remembered -------------------------------------------------------------------- */
 
+/* Who else holds a binding has to hear that it is gone, or has come here. */
+static void tell_holders(struct redis_apply *op)
+{
+    for (size_t k = 0; k < op->count; k++)
+        if (op->decision.drop[k] && !op->is_own[k])
+            redis_gone_tell(op->r, op->request->aor, op->ids[k], op->current[k].refreshed_ms);
+}
+
 static void drop_ids(struct redis_apply *op)
 {
     for (size_t k = 0; k < op->count; k++) {
@@ -201,25 +209,33 @@ static void note_removal(struct redis_apply *op, enum redis_removal_kind kind, u
     (void)redis_aor_add_removal(op->a, &removal);
 }
 
-/* To be carried out when Redis is back, on what it then holds. */
+static void note_wanted(struct redis_apply *op, enum redis_removal_kind kind, uint64_t id)
+{
+    struct redis_removal removal = {.kind = kind,
+                                    .id = id,
+                                    .upto_ms = op->request->now_ms,
+                                    .is_wanted = true};
+    (void)redis_aor_add_removal(op->a, &removal);
+    redis_gone_tell_removal(op->r, op->request->aor, &removal);
+}
+
+/* To be carried out on what Redis holds, or is given again, by the time that it is there. */
 static void note_removals(struct redis_apply *op)
 {
     const struct sip_request *sip = op->request->sip;
     if (sip->contact_is_wildcard)
-        note_removal(op, REDIS_REMOVE_ALL, 0);
+        note_wanted(op, REDIS_REMOVE_ALL, 0);
     for (size_t i = 0; i < sip->contact_count; i++) {
         const struct sip_contact *contact = &sip->contacts[i];
         struct binding b = {.contact = contact->uri.text,
                             .instance = contact->instance,
                             .reg_id = contact->reg_id,
                             .is_outbound = sip->supports_outbound && contact->reg_id != 0};
-        note_removal(op, REDIS_REMOVE_ID, redis_binding_id(&b));
+        note_wanted(op, REDIS_REMOVE_ID, redis_binding_id(&b));
     }
     for (size_t k = 0; k < op->count; k++) /* equal URIs that are written differently */
         if (op->decision.drop[k])
-            note_removal(op, REDIS_REMOVE_ID, op->ids[k]);
-    drop_ids(op);
-    redis_aors_wait(op->r->aors, op->a);
+            note_wanted(op, REDIS_REMOVE_ID, op->ids[k]);
 }
 
 /* The command may have been carried out all the same: what it added and nobody was told of goes
@@ -245,9 +261,11 @@ static void finish_away(struct redis_apply *op, bool was_sent)
         finish(op, &outcome);
         return;
     }
-    if (is_removal(op))
+    if (is_removal(op)) {
         note_removals(op);
-    else if (was_sent && op->fresh)
+        drop_ids(op);
+        redis_aors_wait(op->r->aors, op->a);
+    } else if (was_sent && op->fresh)
         undo_when_back(op);
     finish_with_error(op, -EAGAIN);
 }
@@ -260,7 +278,10 @@ static void on_stored(struct redis_apply *op)
 {
     struct store_outcome outcome;
     int rc = list_outcome(op, &outcome);
+    tell_holders(op);
     commit(op);
+    if (is_removal(op) && redis_is_repairing(op->r)) /* others may still be about to write it */
+        note_removals(op);
     if (op->decision.is_change || op->stale_count > 0)
         op->a->revision = redis_save_end(op) > 0 ? op->next_revision : 0;
     if (op->decision.verdict != BINDING_OK) /* only asked whether the decision still holds */
@@ -421,6 +442,7 @@ void redis_apply(struct store *s, const struct binding_request *request, struct 
     struct redis_store *r = redis_store(s);
     struct redis_apply *op = arena_zalloc(arena, sizeof *op);
     redis_hear_time(r, request->now_ms);
+    redis_gone_heed(r);
     if (!op || r->applies_in_flight >= MOST_WAITING) {
         done(arg, &(struct store_outcome){.error = op ? -EAGAIN : -ENOMEM});
         return;

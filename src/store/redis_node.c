@@ -33,7 +33,6 @@ struct sweep {
 
 struct redis_node {
     struct redis_store *r;
-    char member[NAME_BYTES]; /* "epoch node" of this one */
     uint64_t next_renewal_ms;
     /* When others that are not there count as dead; from the first tick after Redis came up. */
     uint64_t patient_until_ms;
@@ -67,7 +66,6 @@ struct redis_node *redis_node_new(struct redis_store *r)
     if (!n)
         return NULL;
     n->r = r;
-    snprintf(n->member, sizeof n->member, "%s %s", r->cluster->epoch, r->cluster->config->node);
     return n;
 }
 
@@ -359,7 +357,7 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
 {
     struct redis_node *n = arg;
     bool is_held =
-        reply && redis_reply_type(reply) == REDIS_TYPE_ARRAY && redis_reply_count(reply) >= 2;
+        reply && redis_reply_type(reply) == REDIS_TYPE_ARRAY && redis_reply_count(reply) >= 3;
     n->is_renewing = false;
     atomic_store(&n->r->cluster->has_lease, is_held && !n->is_leaving);
     if (reply && !is_held)
@@ -368,7 +366,10 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
         return;
     check_held(n, redis_reply_text(redis_reply_item(reply, 0)));
     compare_bans(n, redis_reply_text(redis_reply_item(reply, 1)));
-    for (size_t i = 2; i < redis_reply_count(reply) && !n->sweep.is_on; i++) {
+    const struct redis_reply *gone = redis_reply_item(reply, 2);
+    for (size_t i = 0; i < redis_reply_count(gone); i++)
+        redis_gone_hear(n->r, redis_reply_text(redis_reply_item(gone, i)));
+    for (size_t i = 3; i < redis_reply_count(reply) && !n->sweep.is_on; i++) {
         struct str member = redis_reply_text(redis_reply_item(reply, i));
         if (is_dead(n, member))
             begin_sweep(n, member);
@@ -386,14 +387,15 @@ static void renew(struct redis_node *n)
         str_from(c->nodes_key),
         str_from(c->bans_version_key),
         redis_is_jambonz(n->r) ? STR("active-user") : STR(""),
+        str_from(c->gone_key),
         str_from(c->epoch),
         str_from(life),
-        str_from(n->member),
+        str_from(c->member),
         str_from(c->lease_prefix),
         str_from(now),
     };
     n->next_renewal_ms = n->r->now_ms + RENEW_MS;
-    n->is_renewing = redis_client_eval(n->r->client, &c->lease, 4, args, sizeof args / sizeof *args,
+    n->is_renewing = redis_client_eval(n->r->client, &c->lease, 5, args, sizeof args / sizeof *args,
                                        on_renewed, n) == 0;
 }
 

@@ -17,7 +17,7 @@ enum {
 
 /* ---- The command --------------------------------------------------------------------------- */
 
-enum { KEYS = 6, FIXED_ARGS = KEYS + 6, ARGS_A_REMOVAL = 3, ARGS_A_RECORD = 4 };
+enum { KEYS = 7, FIXED_ARGS = KEYS + 8, ARGS_A_REMOVAL = 6, ARGS_A_RECORD = 4 };
 
 static struct str flows_key(const struct redis_store *r, struct str epoch, struct str node,
                             struct arena *arena)
@@ -52,12 +52,15 @@ static void begin(struct redis_args *c, struct redis_store *r, struct str aor, s
     redis_args_printf(c, "%s%.*s", r->cluster->lease_prefix, STR_ARG(node));
     redis_args_put(c, STR("active-user"));
     redis_args_put(c, redis_revision_key(r, aor, c->arena));
+    redis_args_put(c, str_from(r->cluster->nodes_key));
     redis_args_put_hex(c, draw_revision());
     redis_args_put_number(c, r->now_ms);
     redis_args_put_number(c, r->aors->grace_ms);
     redis_args_put(c, aor);
     redis_args_put(c, node);
     redis_args_put(c, epoch);
+    redis_args_put(c, str_from(r->cluster->close_removes));
+    redis_args_put(c, str_from(r->cluster->gone_prefix));
 }
 
 static int send_command(struct redis_args *c, struct redis_store *r, redis_replied_fn *done,
@@ -85,6 +88,16 @@ struct patch {
     bool has_own; /* own bindings are in it */
 };
 
+static void put_tell(struct redis_args *c, const struct redis_removal *removal)
+{
+    redis_args_put(c, STR("tell"));
+    if (removal->kind == REDIS_REMOVE_ALL)
+        redis_args_put(c, STR("*"));
+    else
+        redis_args_put_hex(c, removal->id);
+    redis_args_put_number(c, removal->upto_ms);
+}
+
 static void put_removal(struct redis_args *c, const struct redis_removal *removal)
 {
     switch (removal->kind) {
@@ -92,17 +105,19 @@ static void put_removal(struct redis_args *c, const struct redis_removal *remova
         redis_args_put(c, STR("id"));
         redis_args_put_hex(c, removal->id);
         redis_args_put_number(c, removal->upto_ms);
-        return;
+        break;
     case REDIS_REMOVE_ALL:
         redis_args_put(c, STR("all"));
         redis_args_put_number(c, removal->upto_ms);
-        return;
+        break;
     case REDIS_REMOVE_FLOW:
         redis_args_put(c, STR("flow"));
         redis_args_printf(c, "%x.%x.%x", conn_id_worker(removal->conn), conn_id_slot(removal->conn),
                           conn_id_generation(removal->conn));
-        return;
+        break;
     }
+    if (removal->is_wanted)
+        put_tell(c, removal);
 }
 
 static void put_record(struct redis_args *c, const struct redis_store *r,
@@ -261,29 +276,35 @@ void redis_patch_pump(struct redis_store *r)
 
 /* ---- Others' bindings ---------------------------------------------------------------------- */
 
-/* The one change `what`, of an AOR that need not be remembered here. */
-static int send_change(struct redis_store *r, struct str aor, struct str node, struct str epoch,
-                       struct str what, redis_replied_fn *done, void *arg)
+int redis_patch_dead(struct redis_store *r, struct str aor, struct str node, struct str epoch,
+                     redis_replied_fn *done, void *arg)
 {
     struct arena arena;
     struct redis_args c = {.arena = &arena};
     if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
         return -ENOMEM;
     begin(&c, r, aor, node, epoch, ARGS_A_REMOVAL);
-    redis_args_put(&c, what);
+    redis_args_put(&c, STR("dead"));
     redis_args_put_number(&c, r->now_ms);
     int rc = send_command(&c, r, done, arg);
     arena_fini(&arena);
     return rc;
 }
 
-int redis_patch_dead(struct redis_store *r, struct str aor, struct str node, struct str epoch,
-                     redis_replied_fn *done, void *arg)
-{
-    return send_change(r, aor, node, epoch, STR("dead"), done, arg);
-}
-
 int redis_patch_remove_all(struct redis_store *r, struct str aor, redis_replied_fn *done, void *arg)
 {
-    return send_change(r, aor, own_node(r), own_epoch(r), STR("all"), done, arg);
+    struct arena arena;
+    struct redis_args c = {.arena = &arena};
+    const struct redis_removal removal = {.kind = REDIS_REMOVE_ALL,
+                                          .upto_ms = r->now_ms,
+                                          .is_wanted = true};
+    if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
+        return -ENOMEM;
+    begin(&c, r, aor, own_node(r), own_epoch(r), ARGS_A_REMOVAL);
+    put_removal(&c, &removal);
+    int rc = send_command(&c, r, done, arg);
+    arena_fini(&arena);
+    if (rc == 0)
+        redis_gone_tell_removal(r, aor, &removal);
+    return rc;
 }

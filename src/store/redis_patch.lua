@@ -5,16 +5,21 @@
 --
 -- KEYS  1 the AOR   2 registrations of its realm   3 AORs with connections of the node in ARGV 5 and
 --       6   4 that node's lease   5 active-user (jambonz)   6 revision of the AOR
+--       7 all nodes (set of "epoch node")
 -- ARGV  1 the next revision   2 now (ms)   3 grace (ms)   4 AOR   5 node   6 its epoch
---       7.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
+--       7 transports whose bindings go with their connection: " ws wss "
+--       8 prefix of all nodes' lists of what they hold no more
+--       9.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
 --           "all", UPTO: every binding goes that was not refreshed after UPTO
+--           "tell", ID, UPTO: the other nodes hear of such a removal; ID "*" for all
 --           "flow", FLOW: the bindings of that node's connection FLOW go
---           "dead", NOW: all bindings of that node's connections go, if its lease is not there
+--           "dead", NOW: all bindings that go with that node's connections do, if its lease is not
+--           there
 --           "set", ID, JSON, REFRESHED: is written, unless a later refresh is there
 -- Returns the number of bindings that went away; -1: nothing was done, as that node is not dead.
 local key, realm = KEYS[1], KEYS[2]
 local now, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
-local node, epoch = ARGV[5], ARGV[6]
+local node, epoch, transports = ARGV[5], ARGV[6], ARGV[7]
 
 local fresh, gone = {}, {}
 local bindings, text = {}, {} -- by id: decoded, and as stored
@@ -62,8 +67,11 @@ end
 local function is_of_node(binding)
   return binding.node == node and binding.epoch == epoch and binding.flow ~= cjson.null
 end
+local function goes_with_node(binding)
+  return is_of_node(binding) and string.find(transports, ' ' .. binding.protocol .. ' ', 1, true)
+end
 
-local at = 7
+local at = 9
 local function take()
   local value = ARGV[at]
   at = at + 1
@@ -79,6 +87,15 @@ while ARGV[at] do
   elseif what == 'all' then
     local upto = tonumber(take())
     remove_all(function(binding) return binding.refreshedTime <= upto end)
+  elseif what == 'tell' then
+    local note = take() .. ' ' .. take() .. ' ' .. ARGV[4]
+    for _, member in ipairs(redis.call('SMEMBERS', KEYS[7])) do
+      local other = string.match(member, '^%x+ (.+)$')
+      if other and other ~= node then
+        redis.call('RPUSH', ARGV[8] .. other, note)
+        redis.call('PEXPIRE', ARGV[8] .. other, 60000)
+      end
+    end
   elseif what == 'flow' then
     local flow = take()
     remove_all(function(binding) return is_of_node(binding) and binding.flow == flow end)
@@ -87,7 +104,7 @@ while ARGV[at] do
     if redis.call('GET', KEYS[4]) == epoch then
       return -1
     end
-    remove_all(is_of_node)
+    remove_all(goes_with_node)
   else
     local id, json, refreshed = take(), take(), tonumber(take())
     if not bindings[id] or bindings[id].refreshedTime <= refreshed then
@@ -109,7 +126,7 @@ for id, binding in pairs(bindings) do
     newest = binding
   end
   last = math.max(last, binding.expiryTime + grace)
-  has_flow = has_flow or is_of_node(binding)
+  has_flow = has_flow or goes_with_node(binding)
 end
 
 if LAYOUT == 'hash' then
@@ -156,6 +173,7 @@ for id in pairs(fresh) do
 end
 if has_flow then
   redis.call('SADD', KEYS[3], ARGV[4])
+  redis.call('SADD', KEYS[7], epoch .. ' ' .. node) -- as in redis_save.lua
 else
   redis.call('SREM', KEYS[3], ARGV[4])
 end

@@ -3,8 +3,8 @@
 #include <errno.h>
 
 enum {
-    KEYS = 6,
-    FIXED_ARGS = KEYS + 8 + 2 + 4, /* keys, what all commands have, two numbers of what follows,
+    KEYS = 7,
+    FIXED_ARGS = KEYS + 9 + 3 + 4, /* keys, what all commands have, three numbers of what follows,
                                       the newest binding */
     ARGS_A_BINDING = 4,
     JSON_OWN_BYTES = 2048, /* of a binding: what is not text from outside */
@@ -57,6 +57,17 @@ static void put_deletes(struct redis_args *c, const struct redis_apply *op)
     redis_args_put_number(c, count);
     for (size_t i = 0; i < count; i++)
         redis_args_put_hex(c, id[i]);
+}
+
+static void put_others(struct redis_args *c, const struct redis_apply *op)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < op->count; k++)
+        count += op->decision.drop[k] && !op->is_own[k];
+    redis_args_put_number(c, count);
+    for (size_t k = 0; k < op->count; k++)
+        if (op->decision.drop[k] && !op->is_own[k])
+            redis_args_put_hex(c, op->ids[k]);
 }
 
 static void put_json(struct redis_args *c, const struct redis_apply *op, const struct binding *b)
@@ -137,15 +148,18 @@ static void put_all(struct redis_args *c, const struct redis_apply *op)
     redis_args_put(c, str_from(cluster->lease_key));
     redis_args_put(c, STR("active-user"));
     redis_args_put(c, redis_revision_key(op->r, request->aor, c->arena));
+    redis_args_put(c, str_from(cluster->nodes_key));
     put_revision(c, op->a);
     redis_args_put_hex(c, op->next_revision);
     redis_args_put_number(c, request->now_ms);
     redis_args_put_number(c, redis_save_end(op));
     redis_args_put_number(c, request->max_registrations);
     redis_args_put(c, request->aor);
-    redis_args_put(c, str_from(cluster->epoch));
+    redis_args_put(c, str_from(cluster->member));
     redis_args_put_number(c, op->decision.add_count > 0 ? op->decision.add[0].expires_ms : 0);
+    redis_args_put(c, str_from(cluster->gone_prefix));
     put_deletes(c, op);
+    put_others(c, op);
     put_sets(c, op);
     put_newest(c, op);
 }
@@ -168,7 +182,7 @@ int redis_save_send(struct redis_apply *op, redis_replied_fn *done)
         return -ENOMEM;
     struct redis_args c;
     redis_args_init(&c, op->arena,
-                    FIXED_ARGS + op->count + op->stale_count +
+                    FIXED_ARGS + 2 * op->count + op->stale_count +
                         ARGS_A_BINDING * op->decision.add_count);
     put_all(&c, op);
     return redis_args_eval(&c, op->r->client, &op->r->cluster->save, KEYS, done, op);

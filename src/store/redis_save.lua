@@ -4,12 +4,14 @@
 --
 -- KEYS  1 the AOR   2 registrations of its realm (sorted set, member "AOR id", score: end in ms)
 --       3 AORs with connections of this node (set)   4 this node's lease   5 active-user (jambonz)
---       6 revision of the AOR
+--       6 revision of the AOR   7 all nodes (set of "epoch node")
 -- ARGV  1 revision that the rules saw, "" for no key at all   2 the next revision
 --       3 now (ms)   4 end of the last binding (ms), 0: none is left
---       5 most registrations of the realm, 0: no limit   6 AOR   7 this node's epoch
+--       5 most registrations of the realm, 0: no limit   6 AOR   7 this node: "epoch node"
 --       8 expiry of the newest binding (ms)
---       9 number of ids to delete, then those
+--       9 prefix of all nodes' lists of what they hold no more
+--       10 number of ids to delete, then those
+--       then the number of ids, of those that go or are set again, that others may hold, then those
 --       then the number of bindings to set, then for each: id, JSON, end (ms), 1 on a connection
 --       then the newest one's contact, protocol, sbcAddress, proxy ("hash"; none at all: work out)
 -- Returns 1: stored. 0: the realm is full. Otherwise the AOR as it is now: an array of whether this
@@ -21,21 +23,24 @@ local is_there = redis.call('EXISTS', key) == 1 -- others may have removed it wi
 local revision = is_there and redis.call('GET', KEYS[6]) or ''
 if revision ~= ARGV[1] then
   local found = LAYOUT == 'hash' and redis.call('HGETALL', key) or {redis.call('GET', key)}
-  table.insert(found, 1, redis.call('GET', KEYS[4]) == ARGV[7] and 1 or 0)
+  table.insert(found, 1, redis.call('GET', KEYS[4]) == string.match(ARGV[7], '^%x+') and 1 or 0)
   table.insert(found, 2, revision)
   return found
 end
 
-local next_arg = 9
+local next_arg = 10
 local function take()
   local value = ARGV[next_arg]
   next_arg = next_arg + 1
   return value
 end
 
-local deletes, sets = {}, {}
+local deletes, others, sets = {}, {}, {}
 for i = 1, tonumber(take()) do
   deletes[i] = take()
+end
+for i = 1, tonumber(take()) do
+  others[i] = take()
 end
 for i = 1, tonumber(take()) do
   sets[i] = {id = take(), json = take(), ends = take(), is_flow = take()}
@@ -66,6 +71,19 @@ if most > 0 then
   end
   if more > 0 and redis.call('ZCOUNT', realm, ARGV[3], '+inf') + more - fewer > most then
     return 0
+  end
+end
+
+-- What another node holds, and nobody asks it about any more.
+local own_node, notes = string.match(ARGV[7], ' (.+)$'), {}
+for _, id in ipairs(others) do
+  local json = LAYOUT == 'hash' and redis.call('HGET', key, 'binding:' .. id) or
+    LAYOUT ~= 'hash' and redis.call('GET', key)
+  local is_json, binding = pcall(cjson.decode, json or '')
+  if is_json and type(binding) == 'table' and type(binding.node) == 'string' and
+    type(binding.refreshedTime) == 'number' and binding.node ~= own_node then
+    local upto = string.format('%.0f', binding.refreshedTime)
+    notes[#notes + 1] = {ARGV[9] .. binding.node, id .. ' ' .. upto .. ' ' .. ARGV[6]}
   end
 end
 
@@ -140,6 +158,11 @@ for _, set in ipairs(sets) do
   redis.call('ZADD', realm, set.ends, member(set.id))
   if set.is_flow == '1' then
     redis.call('SADD', KEYS[3], ARGV[6])
+    redis.call('SADD', KEYS[7], ARGV[7]) -- who dies before the first lease is looked for too
   end
+end
+for _, note in ipairs(notes) do
+  redis.call('RPUSH', note[1], note[2])
+  redis.call('PEXPIRE', note[1], 60000) -- the dead read nothing
 end
 return 1

@@ -17,6 +17,7 @@ enum {
     WRITES_AT_ONCE = 2000,
     TROUBLES_LOGGED_PER_S = 1,
     CACHE_LINE = 64,
+    REPAIR_MS = 5000, /* the others have connected by then, and written what they hold */
 };
 
 /* ---- What all workers share ---------------------------------------------------------------- */
@@ -45,10 +46,26 @@ static int make_keys(struct redis_cluster *c)
     c->revision_prefix = print("aorta:%srev:", prefix);
     c->bans_key = print("aorta:%sbans", prefix);
     c->bans_version_key = print("aorta:%sbans:version", prefix);
+    c->gone_prefix = print("aorta:%sgone:", prefix);
+    c->gone_key = print("aorta:%sgone:%s", prefix, node);
+    c->member = print("%s %s", c->epoch, node);
     bool is_made = c->lease_prefix && c->lease_key && c->nodes_key && c->flows_prefix &&
                    c->flows_key && c->realm_prefix && c->revision_prefix && c->bans_key &&
-                   c->bans_version_key;
+                   c->bans_version_key && c->member && c->gone_prefix && c->gone_key;
     return is_made ? 0 : -ENOMEM;
+}
+
+static int make_close_removes(struct redis_cluster *c)
+{
+    struct buf b;
+    buf_init_heap(&b, 256);
+    for (unsigned kind = 0; kind < TRANSPORT_KINDS; kind++)
+        if (c->config->close_removes & 1u << kind)
+            buf_printf(&b, " %s ", transport_kind_name(kind));
+    buf_put_char(&b, 0);
+    c->close_removes = b.error ? NULL : strdup(buf_str(&b).ptr);
+    buf_fini(&b);
+    return c->close_removes ? 0 : -ENOMEM;
 }
 
 static int make_scripts(struct redis_cluster *c)
@@ -62,6 +79,12 @@ static int make_scripts(struct redis_cluster *c)
     redis_script_init(&c->patch, c->patch_text);
     redis_script_init(&c->lease, redis_lease_lua);
     return 0;
+}
+
+static int make_gone(struct redis_cluster *c)
+{
+    c->gone = calloc(c->workers, sizeof *c->gone);
+    return c->gone ? 0 : -ENOMEM;
 }
 
 static int make_counts(struct redis_cluster *c)
@@ -86,8 +109,8 @@ struct redis_cluster *redis_cluster_new(const struct config *config, struct bans
     c->workers = config->workers;
     c->bans = bans;
     snprintf(c->epoch, sizeof c->epoch, "%016llx", (unsigned long long)epoch);
-    if (make_keys(c) == 0 && make_scripts(c) == 0 && make_counts(c) == 0 &&
-        redis_cluster_set_address(c, "") == 0)
+    if (make_keys(c) == 0 && make_close_removes(c) == 0 && make_scripts(c) == 0 &&
+        make_gone(c) == 0 && make_counts(c) == 0 && redis_cluster_set_address(c, "") == 0)
         return c;
     redis_cluster_free(c);
     return NULL;
@@ -97,11 +120,17 @@ void redis_cluster_free(struct redis_cluster *c)
 {
     if (!c)
         return;
-    char *const text[] = {c->lease_prefix,     c->lease_key,    c->nodes_key,       c->flows_prefix,
-                          c->flows_key,        c->realm_prefix, c->revision_prefix, c->bans_key,
-                          c->bans_version_key, c->save_text,    c->patch_text,      c->sbc_address};
+    char *const text[] = {c->lease_prefix,    c->lease_key,     c->nodes_key,
+                          c->flows_prefix,    c->flows_key,     c->realm_prefix,
+                          c->revision_prefix, c->bans_key,      c->bans_version_key,
+                          c->save_text,       c->patch_text,    c->sbc_address,
+                          c->member,          c->close_removes, c->gone_prefix,
+                          c->gone_key};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
+    for (unsigned i = 0; c->gone && i < c->workers; i++)
+        redis_gone_free_notes(atomic_load(&c->gone[i]));
+    free(c->gone);
     free(c->counts);
     free(c);
 }
@@ -189,6 +218,7 @@ static void write_all_again(struct redis_store *r)
 {
     r->is_write_all = true;
     r->write_from = 0;
+    r->repaired_ms = r->now_ms + REPAIR_MS;
 }
 
 void redis_heed_losses(struct redis_store *r)
@@ -297,6 +327,7 @@ static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
     struct redis_store *r = redis_store(s);
     redis_hear_time(r, now_ms);
     timer_wheel_advance(&r->aors->wheel, r->now_ms, expire, r);
+    redis_gone_heed(r);
     redis_heed_losses(r);
     redis_patch_pump(r);
     if (r->node)

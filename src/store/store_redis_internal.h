@@ -27,15 +27,20 @@ struct redis_cluster {
     char epoch[REDIS_EPOCH_TEXT + 1]; /* of this process, in hex */
     char *lease_prefix, *lease_key, *nodes_key, *flows_prefix, *flows_key, *realm_prefix;
     char *revision_prefix;
+    char *member;        /* "epoch node" */
+    char *close_removes; /* names of transports: " ws wss " */
     char *bans_key, *bans_version_key;
     struct redis_script save, patch, lease;
     char *save_text, *patch_text;
     struct redis_counts *counts; /* one a worker */
     _Atomic unsigned workers_up; /* whose connection is up */
     _Atomic bool has_lease;      /* renewed, and so Redis takes what is written */
-    _Atomic uint64_t losses;     /* rises when Redis is found to have lost what it had */
+    char *gone_prefix, *gone_key;
+    _Atomic(struct redis_gone *) *gone; /* for each worker: what it holds no more */
+    _Atomic uint64_t losses;            /* rises when Redis is found to have lost what it had */
 };
 
+struct redis_gone; /* redis_gone.c: what others have removed */
 struct redis_node; /* redis_node.c: lease, death of others, bans; worker 0 only */
 
 struct redis_store {
@@ -51,6 +56,7 @@ struct redis_store {
     uint64_t losses_seen;
     bool is_write_all;       /* everything held here is being written again, */
     uint64_t write_from;     /* from this hash on */
+    uint64_t repaired_ms;    /* by when all workers and nodes will have written theirs again */
     uint64_t pause_until_ms; /* Redis refused a patch: the next ones wait */
     struct ratelimit write_rate;
     unsigned patches_in_flight;
@@ -90,6 +96,11 @@ static inline bool redis_must_write(const struct redis_store *r, const struct re
 {
     return r->is_write_all && a->aor.hash >= r->write_from;
 }
+/* Redis has lost something lately, which others may only now write again. */
+static inline bool redis_is_repairing(const struct redis_store *r)
+{
+    return r->is_write_all || r->now_ms < r->repaired_ms;
+}
 /* A command was refused: logs it, at a bounded rate. */
 void redis_report_trouble(struct redis_store *r, const char *what, struct str why);
 
@@ -118,6 +129,20 @@ void redis_list(struct store *s, uint64_t cursor, size_t limit, struct arena *ar
                 store_listed_fn *done, void *arg);
 void redis_remove(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                   void *arg);
+
+/* ---- redis_gone.c -------------------------------------------------------------------------- */
+
+/* The other workers hear that a binding is no more as it was at `upto_ms`. Other nodes hear of it
+ * by redis_save.lua. */
+void redis_gone_tell(struct redis_store *r, struct str aor, uint64_t id, uint64_t upto_ms);
+/* Likewise of a removal that Redis does not know of yet; other nodes by redis_patch.lua. */
+void redis_gone_tell_removal(struct redis_store *r, struct str aor,
+                             const struct redis_removal *removal);
+/* What another node wrote. Worker 0. */
+void redis_gone_hear(struct redis_store *r, struct str text);
+/* Forgets what this worker was told of; each tick, and before each request. */
+void redis_gone_heed(struct redis_store *r);
+void redis_gone_free_notes(struct redis_gone *note);
 
 /* ---- redis_content.c: what stands in Redis, written and read ------------------------------- */
 

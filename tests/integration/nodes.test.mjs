@@ -109,9 +109,12 @@ describe('a node that dies (SIGKILL)', { concurrency: true }, () => {
   it('what is configured to outlive its connection does (registrar.closeRemoves)', async (t) => {
     const { redis, one } = await pair(t, { ...OPTIONS, config: { registrar: { closeRemoves: ['ws', 'wss'] } } });
     await oneOfEach(t, one);
+    const [stays, goes] = await Promise.all(['tcp', 'ws'].map((kind) => phoneOn(t, one, kind, 'alice')));
+    for (const phone of [stays, goes]) assertStatus(await phone.register({ expires: 600 }), 200);
     await one.kill();
-    await until('the WebSockets are gone', async () => (await keysOf(redis)).length === 3, REAPED_MS);
-    assert.deepEqual(await keysOf(redis), [keyOf('tcp'), keyOf('tls'), keyOf('udp')]);
+    await until('the WebSockets are gone', async () => (await keysOf(redis)).length === 4 && (await redis.bindings('alice')).length < 2, REAPED_MS);
+    assert.deepEqual(await keysOf(redis), [keyOf('alice'), keyOf('tcp'), keyOf('tls'), keyOf('udp')]);
+    assert.deepEqual((await redis.bindings('alice')).map((binding) => binding.contact), [stays.uri]);
   });
 });
 

@@ -390,7 +390,7 @@ describe('configuration', () => {
   for (const [what, wrong] of [['password', { password: 'wrong' }], ['user', { username: 'nobody', password: 's3cret' }]])
     it(`a wrong ${what}: not ready, 503, and the log says why without the password`, async (t) => {
       const redis = await startRedis(t, { config: ['--requirepass', 's3cret'], auth: { password: 's3cret' } });
-      const node = await startNode(redis, 'n1', { config: { redis: wrong } });
+      const node = await redis.node('n1', { config: { redis: wrong } }).start();
       await node.ready(false);
       assertUnavailable(await (await openPhone(t, node, 'udp')).register(), what);
       assert.match(node.stderr, /WRONGPASS|NOAUTH|password/i);

@@ -294,3 +294,32 @@ describe('aorta is killed', () => {
     await areStored(redis, acknowledged, 'what was said holds', 1000);
   });
 });
+
+describe('who has moved and left', () => {
+  const COUNT = 16;
+  const users = fleetUsers(COUNT);
+
+  for (const [where, names] of [['another worker', ['n1']], ['another node', ['n1', 'n2']]])
+    it(`through ${where} is not written again`, async (t) => {
+      const redis = await startRedis(t);
+      const nodes = await Promise.all(names.map((name) => startNode(redis, name, { users, config: { workers: 4 } })));
+      const instance = (i) => `+sip.instance="<urn:uuid:${i}>"`;
+      const keep = await openPhone(t, nodes[0], 'tcp', { user: 'u0', password: 'p' });
+      assertStatus(await keep.register({ expires: 600 }), 200);
+      for (let i = 1; i < COUNT; i++) {
+        const first = await openPhone(t, nodes[0], 'udp', { user: `u${i}`, password: 'p' });
+        assertStatus(await first.register({ contact: `${first.contact};${instance(i)}`, expires: 600 }), 200);
+        const then = await openPhone(t, nodes.at(-1), 'udp', { user: `u${i}`, password: 'p' });
+        const moved = { contact: `${then.contact};${instance(i)}` };
+        if (i % 2) assertStatus(await then.register({ ...moved, expires: 600 }), 200);
+        assertStatus(await then.register({ ...moved, expires: 0 }), 200);
+      }
+      await timerPasses(patient(1200)); // a node asks each second what it holds no more
+      await redis.kill();
+      await redis.start();
+      await areStored(redis, [keep], 'who is there is written again');
+      for (const node of nodes) await node.ready();
+      await timerPasses(300);
+      assert.deepEqual(await redis.client.keys('user:*'), [keyOf('u0')]);
+    });
+});

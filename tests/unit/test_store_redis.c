@@ -304,6 +304,53 @@ static void shares_an_aor(void **state)
     close_node(&two);
 }
 
+static bool is_gone(struct node *n)
+{
+    return is_settled(n) && strcmp(ask("LLEN aorta:user:gone:one"), "0") == 0 &&
+           strcmp(count_bindings(), "0") == 0;
+}
+
+/* What moved to the other node and was removed there is not written again by the first one. */
+static void forgets_what_was_removed_elsewhere(void **state)
+{
+    (void)state;
+    static const struct register_step here = STEP(0, "1", 1, A, BINDING_OK, "", "a here");
+    static const struct register_step away = STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "");
+    static const struct {
+        bool is_away; /* Redis, when it is removed there */
+        const char *why;
+    } row[] = {{false, "removed"}, {true, "to be removed"}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct node one, two;
+        struct store_counts counts;
+        ask("FLUSHALL");
+        open_node(&one, "one", REDIS_LAYOUT_HASH);
+        open_node(&two, "two", REDIS_LAYOUT_HASH);
+        run_until(&one, NULL, is_ready);
+        run_until(&two, NULL, is_ready);
+        expect(&one, &here, 0);
+        if (row[i].is_away) {
+            redis_server_kill(server);
+            tell(&two);
+            run_until(&two, NULL, is_away);
+        }
+        expect(&two, &away, row[i].is_away ? -EAGAIN : 0);
+        if (row[i].is_away) {
+            redis_server_start(server);
+            tell(&one);
+            run_until(&one, NULL, is_settled); /* has written it again */
+            run_until(&two, NULL, is_settled);
+        }
+        tell(&one);
+        run_until(&one, NULL, is_gone);
+        one.store->ops->count(one.store, &counts);
+        if (counts.aors != 0)
+            fail_msg("%s: still held", row[i].why);
+        close_node(&one);
+        close_node(&two);
+    }
+}
+
 static bool is_swept(struct node *n)
 {
     return is_ready(n) && strcmp(count_bindings(), "1") == 0;
@@ -328,6 +375,29 @@ static void buries_the_connections_of_the_dead(void **state)
     run_until(&other, NULL, is_swept);
     assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
     assert_string_equal(ask("HGET user:a@example.com protocol"), "udp");
+    close_node(&other);
+}
+
+/* Redis came back empty, and the node died before its lease was there again. */
+static void buries_who_died_before_the_lease(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "by WSS", .conn = 7),
+        STEP(0, "2", 1, B, BINDING_OK, "", "by UDP"),
+    };
+    struct node dead, other;
+    ask("FLUSHALL");
+    open_node(&dead, "dead", REDIS_LAYOUT_HASH);
+    run_until(&dead, NULL, is_ready);
+    ask("FLUSHALL");
+    expect(&dead, &step[0], 0);
+    expect(&dead, &step[1], 0);
+    close_node(&dead);
+    open_node(&other, "other", REDIS_LAYOUT_HASH);
+    tell(&other);
+    run_until(&other, NULL, is_swept);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
     close_node(&other);
 }
 
@@ -420,7 +490,9 @@ int main(void)
         cmocka_unit_test(keeps_what_it_holds_while_redis_is_away),
         cmocka_unit_test(writes_again_what_was_flushed),
         cmocka_unit_test(shares_an_aor),
+        cmocka_unit_test(forgets_what_was_removed_elsewhere),
         cmocka_unit_test(buries_the_connections_of_the_dead),
+        cmocka_unit_test(buries_who_died_before_the_lease),
         cmocka_unit_test(stands_junk),
         cmocka_unit_test(stands_a_connection_that_closes_meanwhile),
         cmocka_unit_test(sees_that_an_address_was_deleted),

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** The server under test is a sanitizer build: slower, so counts shrink and deadlines grow. */
 export const SANITIZED = process.env.AORTA_SANITIZED === '1';
-const PATIENCE = SANITIZED ? 4 : 1;
+const PATIENCE = Number(process.env.AORTA_PATIENCE ?? (SANITIZED ? 4 : 1));
 
 export const scaled = (count) => (SANITIZED ? Math.ceil(count / 20) : count);
 export const patient = (ms) => ms * PATIENCE;

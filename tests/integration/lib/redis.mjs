@@ -150,7 +150,14 @@ export function withRedis(options) {
 /** An aorta on that Redis for all tests of the enclosing `describe`. */
 export function withNode(redis, name, options) {
   const server = redis.node(name, options);
-  before(() => server.start());
+  before(() => startReady(redis, server));
+  return server;
+}
+
+/** It answers before its workers have all reached Redis, which a slow machine shows. */
+async function startReady(redis, server) {
+  await server.start();
+  if (redis.child && !redis.hasEnded && server.port.ws) await server.ready();
   return server;
 }
 
@@ -162,5 +169,5 @@ export async function startRedis(t, options) {
 }
 
 export function startNode(redis, name, options) {
-  return redis.node(name, options).start();
+  return startReady(redis, redis.node(name, options));
 }

@@ -380,7 +380,9 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     struct str copy = arena_copy(&txn->arena, head);
     struct sip_fault fault = {0, "out of memory"};
     bool is_parsed = copy.ptr && sip_parse(copy, &txn->arena, &txn->request, &fault);
-    if (is_parsed || fault.status != 0)
+    if (is_parsed && txn->request.method == SIP_METHOD_ACK)
+        fault = (struct sip_fault){0, "a broken ACK"}; /* RFC 3261 17.1.1.3 */
+    else if (is_parsed || fault.status != 0)
         fault = (struct sip_fault){status, status == 513 ? sip_reason(513)
                                                          : "Missing or bad Content-Length header"};
     serve_fault(txn, &fault);

@@ -171,14 +171,25 @@ void fake_datagram(const struct net_address *remote, struct str bytes)
     free(copy);
 }
 
-void fake_net_end(void)
+void fake_net_free_closed(void)
 {
-    for (struct net_stream *s = fake_net.streams, *next; s; s = next) {
-        next = s->next;
-        fake_hang_up(s);
+    for (struct net_stream **link = &fake_net.streams; *link;) {
+        struct net_stream *s = *link;
+        if (!s->is_closed) {
+            link = &s->next;
+            continue;
+        }
+        *link = s->next;
         buf_fini(&s->sent);
         free(s);
     }
+}
+
+void fake_net_end(void)
+{
+    for (struct net_stream *s = fake_net.streams; s; s = s->next)
+        fake_hang_up(s);
+    fake_net_free_closed();
     if (fake_net.on_datagram)
         buf_fini(&fake_net.udp_sent);
     fake_net = (struct fake_net){0};

@@ -38,6 +38,8 @@ void fake_let_write(struct net_stream *s);
 /* The peer closes. */
 void fake_hang_up(struct net_stream *s);
 void fake_datagram(const struct net_address *remote, struct str bytes);
+/* Frees the connections that are closed; nobody may hold one of them any more. */
+void fake_net_free_closed(void);
 /* Ends all connections and forgets everything; before transport_free(). */
 void fake_net_end(void);
 #endif

@@ -94,3 +94,25 @@ write('redis_reply', numbered([
   step(0, `*4\r\n${bulk('binding:1')}${bulk(record)}${bulk('contact')}${bulk('sip:h')}`), step(1, bulk(record)), step(0, '$-1\r\n:5\r\n+OK\r\n-ERR no\r\n*0\r\n*-1\r\n'),
   step(0, `*2\r\n*2\r\n:1\r\n$1\r\nx\r\n*1\r\n${bulk('y')}`),
 ]));
+
+// ---- Registrations: the choices of register.c, all of them the usual ones but for these
+const usual = (client, { method = 0, user = 0, domain = 0, contact = [0, 0, 0, 0], others = [], answers = [] } = {}) => [
+  0, client, method, user, domain, 0, 0, // step, client, the request line
+  0, 0, 0, 0, // Vias
+  0, 0, 0, // From, To
+  0, 0, 0, // Call-ID, CSeq
+  ...(contact ? [0, ...contact] : [4]), others.length, ...others,
+  answers.length, ...answers.flat(), 0, 0];
+const right = [0, 0, 0, 0, 1]; // password, user, realm, uri, MD5
+const wrong = [3, 0, 0, 0, 0];
+const login = (client, rest = {}) => [...usual(client, rest), ...usual(client, { ...rest, answers: [right] })];
+write('register', Object.entries({
+  udp: [...login(0), ...usual(0), 11, 0, 13, 200, 200, ...usual(0, { answers: [wrong] })],
+  tcp: [...login(2), 12, 2, ...login(2)],
+  ws: [...login(4, { contact: [0, 2, 0, 5], others: [6] }), ...usual(4, { contact: [0, 2, 3, 0], answers: [right] }), 12, 4],
+  wildcard: [...login(3), ...usual(3, { contact: [0, 7, 0, 0], others: [1], answers: [right] }), ...usual(3, { contact: null, answers: [right] })],
+  paths: [...login(0, { others: [6, 8, 9] }), ...login(1, { user: 2, others: [11] })],
+  callback: [...login(0, { domain: 3 }), 14, 0, 1, 1, ...usual(0, { domain: 3 }), ...usual(0, { domain: 3, answers: [right] }), 15, 0, 12, 0],
+  waiting: [14, 0, 0, 1, ...login(2, { domain: 3 }), 12, 2, 15, 0, ...login(4, { domain: 3 }), 15, 0],
+  others: [...usual(0, { method: 6 }), ...usual(2, { method: 7 }), ...usual(4, { method: 8 }), ...usual(1, { method: 9 })],
+}).map(([name, bytes]) => [name, Buffer.from(bytes)]));

@@ -1,7 +1,7 @@
-// The torture messages of RFC 4475 (its sections in the table) and RFC 5118 (IPv6), as the RFCs
-// have them, each with what a registrar owes to it, over UDP and TCP. What is not for a registrar
-// is refused: 405. Only one thing is changed: they come through a proxy, whose Via stands on top,
-// so that the answers find back here.
+// The torture messages of RFC 4475 (its sections in the table) and RFC 5118 (IPv6), each with what a
+// registrar owes to it, over UDP and TCP. What is not for a registrar is refused: 405. The heads are
+// the RFCs'; all session descriptions are the same one, and the longest words are shorter. They come
+// through a proxy, whose Via stands on top, so that the answers find back here.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds release and sanitizer binaries, runs the tests of both.
-#   tests/run.sh [unit|integration|browser]...     without a name: all of them
+#   tests/run.sh [unit|integration|browser|fuzz]...     without a name: all of them
 # The last line says how many passed and failed; the exit status is 0 when none failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/lib.sh
 
-suites=" ${*:-unit integration browser} "
+suites=" ${*:-unit integration browser fuzz} "
 for suite in $suites; do
   case $suite in
-    unit | integration | browser) ;;
+    unit | integration | browser | fuzz) ;;
     *)
-      echo "tests/run.sh: no such tests: $suite (unit, integration, browser)" >&2
+      echo "tests/run.sh: no such tests: $suite (unit, integration, browser, fuzz)" >&2
       exit 2
       ;;
   esac
@@ -83,6 +83,14 @@ run_node() {
     $(($(number '^# fail ' "$report") + $(number '^# cancelled ' "$report"))) "$status"
 }
 
+# Each fuzzer for a short time; it counts as one test.
+run_fuzzers() {
+  local report=$results/fuzz.txt status=0
+  tests/fuzz/run.sh | tee "$report" || status=$?
+  count "$(sed -n 's/^\([0-9]*\) passed, [0-9]* failed$/\1/p' "$report" | grep . || echo 0)" \
+    "$(sed -n 's/^[0-9]* passed, \([0-9]*\) failed$/\1/p' "$report" | grep . || echo 0)" "$status"
+}
+
 must install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 must cmake --preset release-tests --log-level=WARNING
 must cmake --build build
@@ -109,5 +117,9 @@ if wants browser; then
   must npm_packages tests/browser
   say "browser tests"
   AORTA_BIN=$PWD/build/aorta run_node tests/browser
+fi
+if wants fuzz; then
+  say "fuzzers"
+  run_fuzzers
 fi
 finish

@@ -1,4 +1,4 @@
-/* Feeds a target files, or all files of folders, and nothing: a fuzzer's findings as a test that
+/* Feeds a target files, or all files below folders, and nothing: a fuzzer's findings as a test that
  * needs no fuzzer.
  *   replay_TARGET [FILE|FOLDER]... */
 #include "fuzz.h"
@@ -38,7 +38,7 @@ static void feed(const char *path)
         if (entry->d_name[0] == '.')
             continue;
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        feed_file(name);
+        feed(name);
     }
     closedir(folder);
 }

@@ -13,8 +13,8 @@ if (!out) {
   process.exit(2);
 }
 
-const messages = fs.readdirSync(sip).filter((name) => name.endsWith('.sip'))
-  .map((name) => [path.basename(name, '.sip'), fs.readFileSync(path.join(sip, name))]);
+const messages = ['', 'rfc4475', 'rfc5118'].flatMap((folder) => fs.readdirSync(path.join(sip, folder)).filter((name) => name.endsWith('.sip'))
+  .map((name) => [path.basename(name, '.sip'), fs.readFileSync(path.join(sip, folder, name))]));
 
 function write(target, seeds) {
   fs.mkdirSync(path.join(out, target), { recursive: true });

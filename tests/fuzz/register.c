@@ -245,6 +245,10 @@ static void edit(struct draft *d)
     size_t at = d->text.len > 0 ? place % d->text.len : 0;
     uint8_t how = fuzz_byte(d->in);
     struct str piece = CHOOSE(d->in, pieces);
+    static char many[600];
+    memset(many, 'x', sizeof many);
+    if (how % 4 == 3)
+        piece = (struct str){many, sizeof many}; /* longer than most things may be */
     size_t cut = how % 4 == 0 ? how / 8 : how % 4 == 1;
     if (cut > d->text.len - at)
         cut = d->text.len - at;

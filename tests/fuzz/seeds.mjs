@@ -96,23 +96,50 @@ write('redis_reply', numbered([
 ]));
 
 // ---- Registrations: the choices of register.c, all of them the usual ones but for these
-const usual = (client, { method = 0, user = 0, domain = 0, contact = [0, 0, 0, 0], others = [], answers = [] } = {}) => [
+const COUNTS = [4, 0, 5, 6, 7]; // place in its table of 0, 1, 2 … contacts
+const usual = (client, { method = 0, user = 0, domain = 0, step = 0, contacts = [[0, 0, 0, 0]], others = [], answers = [], edits = [] } = {}) => [
   0, client, method, user, domain, 0, 0, // step, client, the request line
   0, 0, 0, 0, // Vias
   0, 0, 0, // From, To
-  0, 0, 0, // Call-ID, CSeq
-  ...(contact ? [0, ...contact] : [4]), others.length, ...others,
-  answers.length, ...answers.flat(), 0, 0];
+  step, 0, 0, // Call-ID, CSeq
+  COUNTS[contacts.length], ...contacts.flat(), others.length, ...others,
+  answers.length, ...answers.flat(), 0, ...(edits.length ? [255, edits.length, ...edits.flat()] : [0])];
 const right = [0, 0, 0, 0, 1]; // password, user, realm, uri, MD5
+const sha = [0, 0, 0, 0, 0];
 const wrong = [3, 0, 0, 0, 0];
-const login = (client, rest = {}) => [...usual(client, rest), ...usual(client, { ...rest, answers: [right] })];
+const again = (client, rest) => usual(client, { answers: [right], ...rest });
+const login = (client, rest = {}) => [...usual(client, rest), ...again(client, rest)];
+const [a, b, c, d, e, star] = [0, 2, 3, 4, 6, 7].map((uri) => [0, uri, 0, 0]);
+const callback = { domain: 3 };
+const says = (answer, waits = 0) => [14, 0, answer, waits];
+const answer = [15, 0];
+const hangUp = (client) => [12, client];
+const wait = (x, y = 100) => [13, 0, x, y]; // x * y * 10 ms
 write('register', Object.entries({
-  udp: [...login(0), ...usual(0), 11, 0, 13, 200, 200, ...usual(0, { answers: [wrong] })],
-  tcp: [...login(2), 12, 2, ...login(2)],
-  ws: [...login(4, { contact: [0, 2, 0, 5], others: [6] }), ...usual(4, { contact: [0, 2, 3, 0], answers: [right] }), 12, 4],
-  wildcard: [...login(3), ...usual(3, { contact: [0, 7, 0, 0], others: [1], answers: [right] }), ...usual(3, { contact: null, answers: [right] })],
-  paths: [...login(0, { others: [6, 8, 9] }), ...login(1, { user: 2, others: [11] })],
-  callback: [...login(0, { domain: 3 }), 14, 0, 1, 1, ...usual(0, { domain: 3 }), ...usual(0, { domain: 3, answers: [right] }), 15, 0, 12, 0],
-  waiting: [14, 0, 0, 1, ...login(2, { domain: 3 }), 12, 2, 15, 0, ...login(4, { domain: 3 }), 15, 0],
+  udp: [...login(0), ...usual(0), 11, 0, ...wait(200, 200), ...usual(0, { answers: [wrong] })],
+  tcp: [...login(2), ...hangUp(2), ...login(2)],
+  ws: [...login(4, { contacts: [[0, 2, 0, 5]], others: [6] }), ...again(4, { contacts: [[0, 2, 3, 0]] }), ...hangUp(4)],
+  wildcard: [...login(3), ...again(3, { contacts: [star], others: [1] }), ...again(3, { contacts: [] })],
+  paths: [...login(0, { others: [6, 8, 9] }), ...login(1, { user: 2, others: [11] }), ...login(0, { contacts: [[0, 2, 0, 5]], others: [6, 9] }),
+    ...login(0, { contacts: [[0, 2, 0, 5]], others: [6, 8] })],
+  evicted: [...login(0), ...wait(1), ...again(0, { contacts: [b] }), ...wait(1), ...again(0, { contacts: [c] }), ...wait(1), ...again(0, { contacts: [d] }),
+    ...again(0, { contacts: [d, e] }), ...again(0, { contacts: [a, b, c, d] })],
+  order: [...login(0), ...again(0), ...again(0, { step: 0xf0 }), ...again(0, { step: 0xe0, contacts: [b] }), ...again(0, { step: 0xf0, contacts: [star], others: [1] })],
+  nonces: [...login(0), ...again(0, { answers: [[0, 0, 0, 0, 0x31]], contacts: [b] }), ...login(1, { user: 2 }), ...again(0, { answers: [[0, 0, 0, 0, 0xc1]] }),
+    ...again(0, { answers: [[0, 0, 0, 0, 3]], contacts: [c] }), ...wait(200, 200), ...again(0, { contacts: [b] })],
+  expired: [...login(0, { others: [2] }), ...login(1, { user: 2, others: [0] }), ...wait(255, 30), ...usual(0), ...wait(255, 255), ...login(0)],
+  brief: [...login(0, { contacts: [[0, 0, 5, 0]] }), ...login(2, { others: [4] }), ...login(0, { contacts: [[0, 0, 4, 3]] })],
+  strangers: [...login(0, { user: 3 }), ...again(0, { answers: [[0, 5, 0, 0, 0]] }), ...again(0, { answers: [[0, 0, 5, 0, 0], sha] }), ...again(0, { domain: 4 }),
+    ...again(0, { answers: [[0, 0, 0, 4, 0]] }), ...again(0, { answers: [[0, 6, 0, 3, 0]] }), ...usual(0, { others: [18, 19, 20] })],
+  callback: [...login(0, callback), ...says(1, 1), ...usual(0, callback), ...again(0, { ...callback, contacts: [b] }), ...answer, ...hangUp(0)],
+  waiting: [...says(0, 1), ...login(2, callback), ...hangUp(2), ...answer, ...login(4, callback), 11, 4, ...answer, ...login(1, callback), 11, 1, ...answer, 11, 1],
+  limited: [...says(2), ...login(4, callback), ...usual(4, callback), ...wait(90)],
+  banned: [...says(3), ...login(0, callback), ...usual(0, callback), ...login(2, callback), ...wait(10), ...usual(2, callback), ...wait(100), ...login(0)],
+  odd: [...says(4), ...login(0, callback), ...says(5), ...again(0, callback), ...says(6), ...again(0, callback)],
+  outage: [...login(2, callback), ...says(7), ...[b, c, d, e, b, c].flatMap((contact) => again(2, { ...callback, contacts: [contact] })), ...usual(2, callback),
+    ...again(2, callback), ...says(8), ...again(2, callback), ...wait(1), ...says(0), ...again(2, callback)],
+  full: [...login(0, { ...callback, contacts: [a, b] }), ...login(1, { ...callback, user: 2, contacts: [c, d] }), ...login(1, { ...callback, user: 2, contacts: [c] })],
   others: [...usual(0, { method: 6 }), ...usual(2, { method: 7 }), ...usual(4, { method: 8 }), ...usual(1, { method: 9 })],
+  long: [[0, 180], [1, 0], [0, 220], [0, 120], [0, 90]].flatMap((place) => again(0, { edits: [[...place, 3, 0], [...place, 3, 0], [...place, 3, 0], [...place, 3, 0]] })),
+  unframed: [...usual(2, { method: 7, edits: [[255, 250, 1, 15]] }), ...usual(3, { edits: [[0, 200, 1, 17], [1, 0, 0, 3]] }), ...usual(4, { edits: [[0, 120, 2, 16]] })],
 }).map(([name, bytes]) => [name, Buffer.from(bytes)]));

@@ -272,6 +272,7 @@ static void write_request(struct draft *d)
     static const char *const users[] = {"alice", "alice", "bob", "carol", "al%69ce"};
     static const char *const domains[] = {"example.com", "example.com",   "example.com",
                                           "cb.example",  "other.example", "EXAMPLE.com"};
+    static const char *const lengths[] = {"0", "7", "x", "99999", "-1"};
     d->method = CHOOSE(d->in, methods);
     d->user = CHOOSE(d->in, users);
     d->domain = CHOOSE(d->in, domains);
@@ -287,7 +288,8 @@ static void write_request(struct draft *d)
     for (unsigned n = fuzz_byte(d->in) % 4; n > 0 && d->w->client[d->client].nonce[0];
          n = n == 3 ? 1 : 0)
         put_authorization(d);
-    buf_printf(&d->text, "Content-Length: %s\r\n\r\n", is_odd(d) && is_odd(d) ? "7" : "0");
+    const char *length = is_odd(d) ? CHOOSE(d->in, lengths) : lengths[0];
+    buf_printf(&d->text, "Content-Length: %s\r\n\r\n", length);
     for (unsigned n = is_odd(d) ? fuzz_byte(d->in) % EDITS : 0; n > 0; n--)
         edit(d);
 }

@@ -97,13 +97,13 @@ write('redis_reply', numbered([
 
 // ---- Registrations: the choices of register.c, all of them the usual ones but for these
 const COUNTS = [4, 0, 5, 6, 7]; // place in its table of 0, 1, 2 … contacts
-const usual = (client, { method = 0, user = 0, domain = 0, step = 0, contacts = [[0, 0, 0, 0]], others = [], answers = [], edits = [] } = {}) => [
+const usual = (client, { method = 0, user = 0, domain = 0, step = 0, contacts = [[0, 0, 0, 0]], others = [], answers = [], edits = [], length = 0 } = {}) => [
   0, client, method, user, domain, 0, 0, // step, client, the request line
   0, 0, 0, 0, // Vias
   0, 0, 0, // From, To
   step, 0, 0, // Call-ID, CSeq
   COUNTS[contacts.length], ...contacts.flat(), others.length, ...others,
-  answers.length, ...answers.flat(), 0, ...(edits.length ? [255, edits.length, ...edits.flat()] : [0])];
+  answers.length, ...answers.flat(), ...(length ? [255, length] : [0]), ...(edits.length ? [255, edits.length, ...edits.flat()] : [0])];
 const right = [0, 0, 0, 0, 1]; // password, user, realm, uri, MD5
 const sha = [0, 0, 0, 0, 0];
 const wrong = [3, 0, 0, 0, 0];
@@ -141,5 +141,5 @@ write('register', Object.entries({
   full: [...login(0, { ...callback, contacts: [a, b] }), ...login(1, { ...callback, user: 2, contacts: [c, d] }), ...login(1, { ...callback, user: 2, contacts: [c] })],
   others: [...usual(0, { method: 6 }), ...usual(2, { method: 7 }), ...usual(4, { method: 8 }), ...usual(1, { method: 9 })],
   long: [[0, 180], [1, 0], [0, 220], [0, 120], [0, 90]].flatMap((place) => again(0, { edits: [[...place, 3, 0], [...place, 3, 0], [...place, 3, 0], [...place, 3, 0]] })),
-  unframed: [...usual(2, { method: 7, edits: [[255, 250, 1, 15]] }), ...usual(3, { edits: [[0, 200, 1, 17], [1, 0, 0, 3]] }), ...usual(4, { edits: [[0, 120, 2, 16]] })],
+  unframed: [...usual(3, { length: 2 }), ...usual(2, { method: 7, length: 2 }), ...usual(2, { method: 7, length: 3 }), ...usual(3, { length: 3 }), ...usual(0, { length: 1 }), ...usual(2, { method: 7, edits: [[255, 250, 1, 15]] }), ...usual(3, { edits: [[0, 200, 1, 17], [1, 0, 0, 3]] }), ...usual(4, { edits: [[0, 120, 2, 16]] })],
 }).map(([name, bytes]) => [name, Buffer.from(bytes)]));

@@ -272,7 +272,9 @@ static void write_request(struct draft *d)
     static const char *const users[] = {"alice", "alice", "bob", "carol", "al%69ce"};
     static const char *const domains[] = {"example.com", "example.com",   "example.com",
                                           "cb.example",  "other.example", "EXAMPLE.com"};
-    static const char *const lengths[] = {"0", "7", "x", "99999", "-1"};
+    static const char *const lengths[] = {"Content-Length: 0\r\n",  "l: 7\r\n",
+                                          "Content-Length: x\r\n",  "Content-Length: 99999\r\n",
+                                          "Content-Length: -1\r\n", ""};
     d->method = CHOOSE(d->in, methods);
     d->user = CHOOSE(d->in, users);
     d->domain = CHOOSE(d->in, domains);
@@ -289,7 +291,7 @@ static void write_request(struct draft *d)
          n = n == 3 ? 1 : 0)
         put_authorization(d);
     const char *length = is_odd(d) ? CHOOSE(d->in, lengths) : lengths[0];
-    buf_printf(&d->text, "Content-Length: %s\r\n\r\n", length);
+    buf_printf(&d->text, "%s\r\n", length);
     for (unsigned n = is_odd(d) ? fuzz_byte(d->in) % EDITS : 0; n > 0; n--)
         edit(d);
 }

@@ -141,5 +141,5 @@ write('register', Object.entries({
   full: [...login(0, { ...callback, contacts: [a, b] }), ...login(1, { ...callback, user: 2, contacts: [c, d] }), ...login(1, { ...callback, user: 2, contacts: [c] })],
   others: [...usual(0, { method: 6 }), ...usual(2, { method: 7 }), ...usual(4, { method: 8 }), ...usual(1, { method: 9 })],
   long: [[0, 180], [1, 0], [0, 220], [0, 120], [0, 90]].flatMap((place) => again(0, { edits: [[...place, 3, 0], [...place, 3, 0], [...place, 3, 0], [...place, 3, 0]] })),
-  unframed: [...usual(3, { length: 2 }), ...usual(2, { method: 7, length: 2 }), ...usual(2, { method: 7, length: 3 }), ...usual(3, { length: 3 }), ...usual(0, { length: 1 }), ...usual(2, { method: 7, edits: [[255, 250, 1, 15]] }), ...usual(3, { edits: [[0, 200, 1, 17], [1, 0, 0, 3]] }), ...usual(4, { edits: [[0, 120, 2, 16]] })],
+  unframed: [...usual(3, { length: 2 }), ...usual(2, { method: 7, length: 2 }), ...usual(2, { method: 7, length: 5 }), ...usual(2, { length: 5 }), ...usual(3, { length: 3 }), ...usual(0, { length: 1 }), ...usual(2, { method: 7, edits: [[255, 250, 1, 15]] }), ...usual(3, { edits: [[0, 200, 1, 17], [1, 0, 0, 3]] }), ...usual(4, { edits: [[0, 120, 2, 16]] })],
 }).map(([name, bytes]) => [name, Buffer.from(bytes)]));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds release and sanitizer binaries, runs the tests of both.
-#   tests/run.sh [unit|integration|browser|soak|tsan]...     without a name: all but tsan
+#   tests/run.sh [unit|integration|browser|fuzz|soak|tsan]...     without a name: all but tsan
 # soak: random clients and faults for AORTA_SOAK_SECONDS (60), with AORTA_SOAK_SEED or one of its own.
 # tsan: unit tests, the integration tests with the most threads at work, and a soak, under the thread
 # sanitizer (about 20 minutes on two cores).
@@ -9,12 +9,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/lib.sh
 
-suites=" ${*:-unit integration browser soak} "
+suites=" ${*:-unit integration browser fuzz soak} "
 for suite in $suites; do
   case $suite in
-    unit | integration | browser | soak | tsan) ;;
+    unit | integration | browser | fuzz | soak | tsan) ;;
     *)
-      echo "tests/run.sh: no such tests: $suite (unit, integration, browser, soak, tsan)" >&2
+      echo "tests/run.sh: no such tests: $suite (unit, integration, browser, fuzz, soak, tsan)" >&2
       exit 2
       ;;
   esac
@@ -95,6 +95,14 @@ run_soak() {
   count $((status == 0)) $((status != 0)) "$status"
 }
 
+# Each fuzzer for a short time; it counts as one test.
+run_fuzzers() {
+  local report=$results/fuzz.txt status=0
+  tests/fuzz/run.sh | tee "$report" || status=$?
+  count "$(sed -n 's/^\([0-9]*\) passed, [0-9]* failed$/\1/p' "$report" | grep . || echo 0)" \
+    "$(sed -n 's/^[0-9]* passed, \([0-9]*\) failed$/\1/p' "$report" | grep . || echo 0)" "$status"
+}
+
 must install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 must cmake --preset release-tests --log-level=WARNING
 must cmake --build build
@@ -138,5 +146,8 @@ if wants tsan; then
     run_node tests/integration "${TSAN_FILES[@]/%/.test.mjs}"
   say "soak test, thread sanitizer build"
   AORTA_BIN=$PWD/build-tsan/aorta AORTA_SANITIZED=1 run_soak "${AORTA_SOAK_SECONDS:-60}"
+if wants fuzz; then
+  say "fuzzers"
+  run_fuzzers
 fi
 finish

@@ -14,7 +14,7 @@
 enum {
     SIP_MAX_HEADER_LINES = 256, /* after unfolding; one line may carry several values */
     SIP_MAX_CONTACTS = 64,
-    SIP_MAX_VIAS = 32,
+    SIP_MAX_VIAS = 48, /* RFC 4475 3.1.1.7 has 34 */
     SIP_MAX_PATHS = 16,
     SIP_MAX_AUTHORIZATIONS = 8,
 };

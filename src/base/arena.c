@@ -2,6 +2,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* The address sanitizer knows what malloc() gave, which is whole chunks. Told of it, it also finds
+ * who goes past the end of his piece, or looks at one after the message has gone. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_IS_WATCHED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_IS_WATCHED
+#endif
+#ifdef ARENA_IS_WATCHED
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(memory, n) ((void)(memory), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(memory, n) ((void)(memory), (void)(n))
+#endif
+
 enum { ALIGNMENT = 16 };
 
 struct arena_chunk {
@@ -18,8 +34,10 @@ static size_t align_up(size_t n)
 static struct arena_chunk *chunk_new(size_t size)
 {
     struct arena_chunk *chunk = malloc(sizeof *chunk + size);
-    if (chunk)
-        *chunk = (struct arena_chunk){.size = size};
+    if (!chunk)
+        return NULL;
+    *chunk = (struct arena_chunk){.size = size};
+    ASAN_POISON_MEMORY_REGION(chunk->data, size);
     return chunk;
 }
 
@@ -57,6 +75,7 @@ void arena_reset(struct arena *a)
     a->current = a->first;
     a->used = 0;
     a->total_bytes = a->first->size;
+    ASAN_POISON_MEMORY_REGION(a->first->data, a->first->size);
 }
 
 static struct arena_chunk *add_chunk(struct arena *a, size_t size)
@@ -79,11 +98,8 @@ static void *alloc_alone(struct arena *a, size_t n)
     return chunk ? chunk->data : NULL;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+static void *alloc_aligned(struct arena *a, size_t n)
 {
-    if (n > SIZE_MAX / 2)
-        return NULL;
-    n = n > 0 ? align_up(n) : ALIGNMENT;
     if (n > a->current->size - a->used) {
         size_t usual = a->first->size;
         struct arena_chunk *chunk = n <= usual / 4 ? add_chunk(a, usual) : NULL;
@@ -94,6 +110,16 @@ void *arena_alloc(struct arena *a, size_t n)
     }
     void *memory = a->current->data + a->used;
     a->used += n;
+    return memory;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    if (n > SIZE_MAX / 2)
+        return NULL;
+    void *memory = alloc_aligned(a, n > 0 ? align_up(n) : ALIGNMENT);
+    if (memory)
+        ASAN_UNPOISON_MEMORY_REGION(memory, n);
     return memory;
 }
 

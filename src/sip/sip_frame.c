@@ -55,11 +55,15 @@ static bool is_garbage(struct str data)
         return data.len >= MAX_START_LINE_BYTES;
     if (cr + 1 < data.len && data.ptr[cr + 1] != '\n')
         return true;
-    size_t version = cr;
+    size_t end =
+        cr; /* blanks behind it are a fault, but one that is answered (RFC 4475 3.1.2.10) */
+    while (end > 0 && line.ptr[end - 1] == ' ')
+        end--;
+    size_t version = end;
     while (version > 0 && line.ptr[version - 1] != ' ')
         version--;
     return !str_starts_nocase(line, STR("SIP/")) &&
-           !str_starts_nocase(str_slice(line, version, cr), STR("SIP/"));
+           !str_starts_nocase(str_slice(line, version, end), STR("SIP/"));
 }
 
 /* The next header line of `head`, with the lines that continue it and without its end. */

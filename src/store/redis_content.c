@@ -154,15 +154,26 @@ static conn_id read_flow(struct str text)
     return conn_id_make((uint8_t)part[0], (uint32_t)part[1], (uint32_t)part[2]);
 }
 
+/* What may stand between the quotes of a quoted string (RFC 3261 25.1), in ASCII: its end would let
+ * the rest become parameters of their own in answers. */
+static bool is_quotable(struct str inner)
+{
+    for (size_t i = 0; i < inner.len; i++) {
+        bool is_escaped = inner.ptr[i] == '\\';
+        i += is_escaped;
+        if (i == inner.len || inner.ptr[i] < ' ' || inner.ptr[i] > '~' ||
+            (inner.ptr[i] == '"' && !is_escaped))
+            return false;
+    }
+    return true;
+}
+
 /* With its quotes again, as it was registered. */
 static int read_instance(const cJSON *json, struct arena *arena, struct str *out)
 {
     struct str inner = text_of(json, "instance");
     *out = STR_NONE;
-    for (size_t i = 0; i < inner.len; i++)
-        if (inner.ptr[i] < ' ' || inner.ptr[i] > '~')
-            return 0;
-    if (inner.len == 0)
+    if (inner.len == 0 || !is_quotable(inner))
         return 0;
     char *memory = arena_alloc(arena, inner.len + 2);
     if (!memory)

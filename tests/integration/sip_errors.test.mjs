@@ -200,6 +200,13 @@ describe('bad and odd requests', () => {
         assert.equal((await phone.client.nextResponse()).get('CSeq'), next.get('CSeq'));
       });
 
+  it('tcp: an ACK that cannot be framed is not answered either', async (t) => {
+    const phone = await openPhone(t, server, 'tcp');
+    const ack = line('ACK sip:alice@example.com SIP/2.0')(phone.build());
+    phone.client.send(ack.toString().replace(/Content-Length: 0\r\n/, ''));
+    await assert.rejects(phone.client.next(), /closed/);
+  });
+
   it('a request with LF only is answered or dropped, never half read', async (t) => {
     const phone = await openPhone(t, server, 'udp');
     phone.client.send(phone.build().toString().replaceAll('\r\n', '\n'));

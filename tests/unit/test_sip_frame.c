@@ -63,6 +63,8 @@ static void frames(void **state)
         {STR("\x16\x03\x01\x02"),                                                  SIP_FRAME_GARBAGE,   0,               0,               "TLS on a plain port"                    },
         {STR("GET / HTTP/1.1\r"),                                                  SIP_FRAME_GARBAGE,   0,               0,               "HTTP, known by its version"             },
         {STR("GET / HTTP/1.1"),                                                    SIP_FRAME_MORE,      0,               0,               "but the line has to end first"          },
+        {STR("REGISTER sip:h SIP/2.0  \r\nl:0\r\n\r\n"),                           SIP_FRAME_MESSAGE,   33,              33,
+         "blanks behind the first line: for the parser to refuse"                                                                                                                  },
         {STR("REGISTER\r\n"),                                                      SIP_FRAME_GARBAGE,   0,               0,               "a word alone"                           },
         {STR(" REGISTER sip:h"),                                                   SIP_FRAME_GARBAGE,   0,               0,               "space in front"                         },
         {STR("REG\xff"),                                                           SIP_FRAME_GARBAGE,   0,               0,               "no method"                              },

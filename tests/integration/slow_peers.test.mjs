@@ -129,8 +129,8 @@ describe('slow and broken peers', { concurrency: true }, () => {
           const began = Date.now();
           await begin(wire);
           trickle(wire, bytes, 150);
-          await until(`row ${i} is closed`, () => wire.isClosed, 6000);
-          assertBetween(Date.now() - began, 1800, patient(3600), `row ${i} ${kind}`);
+          await until(`row ${i} is closed`, () => wire.isClosed, 10000);
+          assertBetween(Date.now() - began, 1800, patient(7000), `row ${i} ${kind}`);
           wire.tcp.destroy();
         })
       );
@@ -139,9 +139,8 @@ describe('slow and broken peers', { concurrency: true }, () => {
 
     const COUNT = SANITIZED ? 200 : 500;
     it(`${COUNT} such connections and normal service; those who never come to the point are gone after 15 s`, async (t) => {
-      const server = await startServer(t, { config: { registrar: { maxContacts: 50 } } });
+      const server = await startServer(t, { config: { limits: { handshakeSeconds: 30 } } });
       const files = await quietFileCount(server.pid);
-      const began = Date.now();
       const slow = [];
       const begin = {
         tcp: async () => {},
@@ -154,6 +153,8 @@ describe('slow and broken peers', { concurrency: true }, () => {
         const wire = await Wire.open(t, server, kind);
         await begin[kind](wire);
         slow.push(wire);
+        const began = Date.now();
+        wire.closed.then(() => (wire.lifeMs = Date.now() - began));
         trickle(wire, wire.sip(`OPTIONS sip:${DOMAIN} SIP/2.0\r\nX-Long: ${'x'.repeat(60)}`), 1000);
       });
       assert.equal(await connections(server), COUNT);
@@ -175,7 +176,7 @@ describe('slow and broken peers', { concurrency: true }, () => {
       t.diagnostic(`connect, register, refresh, remove: median ${percentile(latencies, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
       assertBetween(p99, 0, patient(2000), 'p99 beside them');
       await until('all of them are closed', async () => slow.every((wire) => wire.isClosed), 25000);
-      assertBetween(Date.now() - began, 14500, patient(25000), 'the deadline for a first message');
+      for (const { kind, lifeMs } of slow) assertBetween(lifeMs, 14000, patient(30000), `${kind}: the deadline for a first message`);
       slow.forEach((wire) => wire.tcp.destroy());
       await until('nothing is left', async () => (await connections(server)) === 0 && (await quietFileCount(server.pid)) <= files, 5000);
     });
@@ -184,7 +185,7 @@ describe('slow and broken peers', { concurrency: true }, () => {
   // ---- Who never reads --------------------------------------------------------------------------------
 
   describe('a peer that asks and never reads', { concurrency: 1 }, () => {
-    const server = withServer({ config: { ws: { pingSeconds: 1 } } });
+    const server = withServer({ config: { ws: { pingSeconds: SANITIZED ? 8 : 2 } } });
     const LONG = 'l'.repeat(400); // is echoed in each answer
     const REQUESTS = SANITIZED ? 8000 : 12000; // their answers do not fit in what the system keeps for a socket
 
@@ -221,7 +222,7 @@ describe('slow and broken peers', { concurrency: true }, () => {
       const other = await openPhone(t, server, 'wss', { user: 'bob' });
       assertStatus(await other.register(), 200, 'others are served');
       await other.close();
-      await until('they are closed', () => fileCount(server.pid) <= files, 36000);
+      await until('they are closed', () => fileCount(server.pid) <= files, 45000);
       t.diagnostic(`all closed after ${Date.now() - began} ms`);
       const { connections, registrations } = await counts(server);
       assert.deepEqual([connections.total, registrations.total], [0, 0]);

@@ -16,7 +16,7 @@ const LOAD = path.join(path.dirname(AORTA), 'tests/aorta-load');
 const LONG = process.env.AORTA_SOAK === '1';
 const pick = ({ short, long, sanitized }) => (LONG ? long : SANITIZED ? sanitized : short);
 
-const REGISTERS = pick({ short: 200000, long: 10000000, sanitized: 8000 });
+const REGISTERS = pick({ short: 200000, long: 10000000, sanitized: 3000 });
 const ROUNDS = pick({ short: 4, long: 20, sanitized: 1 });
 const WARM_UP = pick({ short: 0.6, long: 0.05, sanitized: 0.5 }); // of them; fills the caches, which have their caps
 const WAVES = pick({ short: 6, long: 100, sanitized: 2 });

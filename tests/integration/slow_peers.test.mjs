@@ -203,17 +203,18 @@ describe('slow and broken peers', { concurrency: true }, () => {
      * 30 s for which a window may stay closed. */
     it(`${REQUESTS} requests over each transport: it is closed, with its binding`, async (t) => {
       const files = await quietFileCount(server.pid);
-      const asking = ['OPTIONS', 'REGISTER'].flatMap((method) =>
-        STREAMS.map(async (kind) => {
+      const ready = [];
+      for (const method of ['OPTIONS', 'REGISTER'])
+        for (const kind of STREAMS) {
           const { wire, phone } = await openWirePhone(t, server, kind, { user: method === 'OPTIONS' ? 'alice' : 'carol' });
           assertStatus(await phone.register(), 200);
           const options = { method, to: `${phone.aor};long=${LONG}`, callId: method === 'REGISTER' ? undefined : token() };
           const answer = await phone.send(phone.build(options));
           assertStatus(answer, 200, 'to who reads');
           assert.ok(answer.text.length > LONG.length);
-          await ask(wire, () => Buffer.concat(Array.from({ length: REQUESTS / 60 }, () => wire.sip(`${phone.build(options)}`))));
-        })
-      );
+          ready.push({ wire, batch: () => Buffer.concat(Array.from({ length: REQUESTS / 60 }, () => wire.sip(`${phone.build(options)}`))) });
+        }
+      const asking = ready.map(({ wire, batch }) => ask(wire, batch));
       asking.push(
         Wire.open(t, server, 'ws').then((wire) => ask(wire, () => 'GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(REQUESTS / 60)))
       );

@@ -139,7 +139,7 @@ describe('slow and broken peers', { concurrency: true }, () => {
 
     const COUNT = SANITIZED ? 200 : 500;
     it(`${COUNT} such connections and normal service; those who never come to the point are gone after 15 s`, async (t) => {
-      const server = await startServer(t, { config: { limits: { handshakeSeconds: 30 } } });
+      const server = await startServer(t, { config: { limits: { handshakeSeconds: 12 } } });
       const files = await quietFileCount(server.pid);
       const slow = [];
       const begin = {

@@ -182,54 +182,6 @@ describe('slow and broken peers', { concurrency: true }, () => {
     });
   });
 
-  // ---- Who never reads --------------------------------------------------------------------------------
-
-  describe('a peer that asks and never reads', { concurrency: 1 }, () => {
-    const server = withServer({ config: { ws: { pingSeconds: SANITIZED ? 8 : 2 } } });
-    const LONG = 'l'.repeat(600); // is echoed in each answer
-    const REQUESTS = 12000; // their answers do not fit in what the system keeps for two sockets
-
-    /** Asks without reading until all is said or the server takes no more. */
-    async function ask(wire, batch) {
-      wire.stream.pause();
-      wire.tcp.pause();
-      for (let i = 0; i < 60 && !wire.tcp.destroyed; i++) {
-        const isTaken = await Promise.race([wire.write(batch()).then(() => true), wire.closed, timerPasses(2000)]);
-        if (!isTaken) return;
-      }
-    }
-
-    /** Its binding goes with it: at the next answer or ping, or, where no more is to be said, after the
-     * 30 s for which a window may stay closed. */
-    it(`${REQUESTS} requests over each transport: it is closed, with its binding`, async (t) => {
-      const files = await quietFileCount(server.pid);
-      const ready = [];
-      for (const method of ['OPTIONS', 'REGISTER'])
-        for (const kind of STREAMS) {
-          const { wire, phone } = await openWirePhone(t, server, kind, { user: method === 'OPTIONS' ? 'alice' : 'carol' });
-          assertStatus(await phone.register(), 200);
-          const options = { method, to: `${phone.aor};long=${LONG}`, callId: method === 'REGISTER' ? undefined : token() };
-          const answer = await phone.send(phone.build(options));
-          assertStatus(answer, 200, 'to who reads');
-          assert.ok(answer.text.length > LONG.length);
-          ready.push({ wire, batch: () => Buffer.concat(Array.from({ length: REQUESTS / 60 }, () => wire.sip(`${phone.build(options)}`))) });
-        }
-      const asking = ready.map(({ wire, batch }) => ask(wire, batch));
-      asking.push(
-        Wire.open(t, server, 'ws').then((wire) => ask(wire, () => 'GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(REQUESTS / 60)))
-      );
-      await Promise.all(asking);
-      const began = Date.now();
-      const other = await openPhone(t, server, 'wss', { user: 'bob' });
-      assertStatus(await other.register(), 200, 'others are served');
-      await other.close();
-      await until('they are closed', () => fileCount(server.pid) <= files, 45000);
-      t.diagnostic(`all closed after ${Date.now() - began} ms`);
-      const { connections, registrations } = await counts(server);
-      assert.deepEqual([connections.total, registrations.total], [0, 0]);
-    });
-  });
-
   // ---- Who is gone when the answer comes --------------------------------------------------------------
 
   describe('a peer that is gone when the answer comes leaves no binding', { concurrency: 1 }, () => {
@@ -308,5 +260,53 @@ describe('slow and broken peers', { concurrency: true }, () => {
       await redis.client.call('CLIENT', 'UNPAUSE');
       await assertNothingLeft(t);
     });
+  });
+});
+
+// ---- Who never reads --------------------------------------------------------------------------------
+
+describe('a peer that asks and never reads', () => {
+  const server = withServer({ config: { ws: { pingSeconds: SANITIZED ? 8 : 2 } } });
+  const LONG = 'l'.repeat(600); // is echoed in each answer
+  const REQUESTS = 12000; // their answers do not fit in what the system keeps for two sockets
+
+  /** Asks without reading until all is said or the server takes no more. */
+  async function ask(wire, batch) {
+    wire.stream.pause();
+    wire.tcp.pause();
+    for (let i = 0; i < 60 && !wire.tcp.destroyed; i++) {
+      const isTaken = await Promise.race([wire.write(batch()).then(() => true), wire.closed, timerPasses(2000)]);
+      if (!isTaken) return;
+    }
+  }
+
+  /** Its binding goes with it: at the next answer or ping, or, where no more is to be said, after the
+   * 30 s for which a window may stay closed. */
+  it(`${REQUESTS} requests over each transport: it is closed, with its binding`, async (t) => {
+    const files = await quietFileCount(server.pid);
+    const ready = [];
+    for (const method of ['OPTIONS', 'REGISTER'])
+      for (const kind of STREAMS) {
+        const { wire, phone } = await openWirePhone(t, server, kind, { user: method === 'OPTIONS' ? 'alice' : 'carol' });
+        assertStatus(await phone.register(), 200);
+        const options = { method, to: `${phone.aor};long=${LONG}`, callId: method === 'REGISTER' ? undefined : token() };
+        const answer = await phone.send(phone.build(options));
+        assertStatus(answer, 200, 'to who reads');
+        assert.ok(answer.text.length > LONG.length);
+        ready.push({ wire, batch: () => Buffer.concat(Array.from({ length: REQUESTS / 60 }, () => wire.sip(`${phone.build(options)}`))) });
+      }
+    const asking = ready.map(({ wire, batch }) => ask(wire, batch));
+    asking.push(
+      Wire.open(t, server, 'ws').then((wire) => ask(wire, () => 'GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(REQUESTS / 60)))
+    );
+    await Promise.all(asking);
+    const began = Date.now();
+    const other = await openPhone(t, server, 'wss', { user: 'bob' });
+    assertStatus(await other.register(), 200, 'others are served');
+    await other.close();
+    await until('they are closed', () => fileCount(server.pid) <= files, 45000);
+    t.diagnostic(`all closed after ${Date.now() - began} ms`);
+    const { connections, registrations } = await counts(server);
+    assert.deepEqual([connections.total, registrations.total], [0, 0]);
   });
 });

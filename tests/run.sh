@@ -130,6 +130,10 @@ if wants browser; then
   say "browser tests"
   AORTA_BIN=$PWD/build/aorta run_node tests/browser
 fi
+if wants fuzz; then
+  say "fuzzers"
+  run_fuzzers
+fi
 if wants soak; then
   must npm_packages tests/integration
   say "soak test, release build"
@@ -146,8 +150,5 @@ if wants tsan; then
     run_node tests/integration "${TSAN_FILES[@]/%/.test.mjs}"
   say "soak test, thread sanitizer build"
   AORTA_BIN=$PWD/build-tsan/aorta AORTA_SANITIZED=1 run_soak "${AORTA_SOAK_SECONDS:-60}"
-if wants fuzz; then
-  say "fuzzers"
-  run_fuzzers
 fi
 finish

@@ -3,28 +3,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
-import tls from 'node:tls';
 import { describe, it } from 'node:test';
 import { TcpClient } from './lib/clients.mjs';
 import { SANITIZED, assertBetween, assertStatus, inParallel, patient, within } from './lib/expect.mjs';
 import { AORTA, DOMAIN, startServer } from './lib/server.mjs';
 import { openPhone } from './lib/phone.mjs';
+import { recordClientHello } from './lib/wire.mjs';
 
 const LOAD = path.join(path.dirname(AORTA), 'tests/aorta-load');
 const PLACES = 512; // of a worker, for peers that are coming in
 const COMING_BACK = SANITIZED ? 500 : 1500;
-
-/** What a browser says first, to be said again by many who then say no more. */
-async function recordClientHello() {
-  const listener = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => listener.once('listening', resolve));
-  const socket = tls.connect({ port: listener.address().port, host: '127.0.0.1', rejectUnauthorized: false });
-  socket.on('error', () => {});
-  const hello = await new Promise((resolve) => listener.once('connection', (peer) => peer.on('error', () => {}).once('data', resolve)));
-  socket.destroy();
-  listener.close();
-  return hello;
-}
 
 /** `count` connections, from five addresses, which say `text(i)` and nothing more. */
 async function crowd(t, port, count, text) {

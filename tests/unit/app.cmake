@@ -1,1 +1,2 @@
 add_unit_test(own_hosts app)
+add_unit_test(trim app)

@@ -3,14 +3,12 @@
 #include "own_hosts.h"
 #include "privileges.h"
 #include "settings_load.h"
-#include "trim.h"
 #include "worker.h"
 #include <aorta/cert.h>
 #include <aorta/clock.h>
 #include <aorta/log.h>
 #include <aorta/node_state.h>
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +36,6 @@ struct app {
     uint64_t files_left; /* once all listeners are open */
     struct buf error;
     sigset_t signals;
-    struct trim trim;
 };
 
 /* ---- Checking what the configuration names ------------------------------------------------- */
@@ -422,34 +419,15 @@ static void reload(struct app *app)
     buf_fini(&error);
 }
 
-static void give_memory_back(struct app *app)
-{
-    const struct worker_shared *shared = &app->shared;
-    uint64_t connections = 0;
-    for (int kind = 0; kind < TRANSPORT_KINDS; kind++)
-        connections +=
-            metrics_connections(shared->metrics, shared->workers, (enum transport_kind)kind);
-    uint64_t messages = metrics_sum(shared->metrics, shared->workers, METRIC_MESSAGES);
-    if (!trim_is_due(&app->trim, connections, messages))
-        return;
-#ifdef __GLIBC__
-    uint64_t began_ms = clock_now_ms();
-    malloc_trim(0);
-    LOG_DEBUG("memory given back", LOG_NUM("ms", clock_now_ms() - began_ms));
-#endif
-}
-
 static int wait_for_signal(struct app *app)
 {
-    const struct timespec look = {TRIM_LOOK_MS / 1000, TRIM_LOOK_MS % 1000 * 1000000L};
     for (;;) {
-        int signal_number = sigtimedwait(&app->signals, NULL, &look);
-        if (signal_number == SIGHUP)
-            reload(app);
-        else if (signal_number > 0)
+        int signal_number;
+        if (sigwait(&app->signals, &signal_number) != 0)
+            continue;
+        if (signal_number != SIGHUP)
             return signal_number;
-        else if (errno == EAGAIN)
-            give_memory_back(app);
+        reload(app);
     }
 }
 

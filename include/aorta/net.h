@@ -157,6 +157,8 @@ void net_websocket_accept(struct str key, char out[NET_WEBSOCKET_ACCEPT_TEXT]);
  * workers share, would be let in beside another running aorta; this asks without it. -EADDRINUSE,
  * or whatever bind() says. */
 int net_probe_address(const struct net_address *address, bool is_datagram);
+/* One GET, and waits for its answer: not on a loop's thread. The status, or a negative errno. */
+int net_http_get(const struct net_address *address, const char *path, uint32_t timeout_ms);
 /* True randomness; 0 or a negative errno. */
 int net_random(void *bytes, size_t n);
 /* Once, before the first loop: library logs off, SIGPIPE ignored, file limit raised. */

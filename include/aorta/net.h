@@ -168,6 +168,8 @@ int net_probe_address(const struct net_address *address, bool is_datagram);
 void net_limit_unread(int fd, uint32_t max_bytes);
 /* How many more files this process may open. */
 uint64_t net_files_left(void);
+/* One GET, and waits for its answer: not on a loop's thread. The status, or a negative errno. */
+int net_http_get(const struct net_address *address, const char *path, uint32_t timeout_ms);
 /* True randomness; 0 or a negative errno. */
 int net_random(void *bytes, size_t n);
 /* Once, before the first loop: library logs off, SIGPIPE ignored, file limit raised. */

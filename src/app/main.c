@@ -1,5 +1,6 @@
 #include "app.h"
 #include "privileges.h"
+#include "probe.h"
 #include <aorta/str.h>
 #include <errno.h>
 #include <getopt.h>
@@ -8,17 +9,18 @@
 
 enum { MAX_OVERRIDES = 256 };
 enum { OUTPUT_BYTES = 1 << 26 }; /* thousands of realms take megabytes */
-enum long_option { OPTION_DEMO = 256, OPTION_CHECK, OPTION_PRINT_CONFIG };
+enum long_option { OPTION_DEMO = 256, OPTION_CHECK, OPTION_PRINT_CONFIG, OPTION_PROBE };
 
 struct arguments {
     struct config_source source;
     const char *override[MAX_OVERRIDES];
     bool checks, prints, helps, shows_version;
+    const char *probed; /* "health" or "ready"; NULL: nothing */
 };
 
 static const char usage[] =
     "usage: aorta [-c FILE] [-D KEY=VALUE]... [--demo] [--check] [--print-config]\n"
-    "             [-V|--version] [-h|--help]\n";
+    "             [--probe[=ready]] [-V|--version] [-h|--help]\n";
 
 static int read_arguments(int argc, char **argv, struct arguments *args)
 {
@@ -28,6 +30,7 @@ static int read_arguments(int argc, char **argv, struct arguments *args)
         {"demo",         no_argument,       NULL, OPTION_DEMO        },
         {"check",        no_argument,       NULL, OPTION_CHECK       },
         {"print-config", no_argument,       NULL, OPTION_PRINT_CONFIG},
+        {"probe",        optional_argument, NULL, OPTION_PROBE       },
         {"version",      no_argument,       NULL, 'V'                },
         {"help",         no_argument,       NULL, 'h'                },
         {NULL,           0,                 NULL, 0                  },
@@ -52,6 +55,14 @@ static int read_arguments(int argc, char **argv, struct arguments *args)
             break;
         case OPTION_PRINT_CONFIG:
             args->prints = true;
+            break;
+        case OPTION_PROBE:
+            args->probed = optarg ? optarg : "health";
+            if (!str_eq(str_from(args->probed), STR("health")) &&
+                !str_eq(str_from(args->probed), STR("ready"))) {
+                fputs("aorta: --probe=health or --probe=ready\n", stderr);
+                return -EINVAL;
+            }
             break;
         case 'V':
             args->shows_version = true;
@@ -82,16 +93,19 @@ static int print_help(void)
 {
     struct buf b;
     buf_init_heap(&b, OUTPUT_BYTES);
-    buf_printf(&b,
-               "%s\n"
-               "  -c FILE          configuration, JSON\n"
-               "  -D KEY=VALUE     overrides one key of it; VALUE is JSON, or else a string\n"
-               "  --demo           try it: loopback only, demo users, a certificate of its own\n"
-               "  --check          says what is wrong with the configuration, and starts nothing\n"
-               "  --print-config   prints the effective configuration, secrets hidden\n"
-               "  -V, --version    prints the version\n"
-               "  -h, --help       prints this\n\n",
-               usage);
+    buf_printf(
+        &b,
+        "%s\n"
+        "  -c FILE          configuration, JSON\n"
+        "  -D KEY=VALUE     overrides one key of it; VALUE is JSON, or else a string\n"
+        "  --demo           try it: loopback only, demo users, a certificate of its own\n"
+        "  --check          says what is wrong with the configuration, and starts nothing\n"
+        "  --print-config   prints the effective configuration, secrets hidden\n"
+        "  --probe[=ready]  asks the aorta that runs with this configuration whether it is alive\n"
+        "                   (/healthz), or ready (/readyz); the exit status tells\n"
+        "  -V, --version    prints the version\n"
+        "  -h, --help       prints this\n\n",
+        usage);
     config_print_help(&b);
     print_buf(&b, stdout);
     buf_fini(&b);
@@ -122,9 +136,11 @@ static int run(const struct arguments *args)
     buf_fini(&errors);
     if (rc < 0)
         return EXIT_UNUSABLE;
-    if (!args->checks && !args->prints)
+    if (!args->checks && !args->prints && !args->probed)
         return app_run(config, &args->source);
-    int status = args->checks ? app_check(config) : print_config(config);
+    int status = args->checks   ? app_check(config)
+                 : args->prints ? print_config(config)
+                                : probe(config, str_eq(str_from(args->probed), STR("ready")));
     config_free(config);
     return status;
 }

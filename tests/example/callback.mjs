@@ -4,7 +4,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
-const { PORT = 0, CALLBACK_USERNAME: name, CALLBACK_PASSWORD: secret = '' } = process.env;
+const { HOST = '127.0.0.1', PORT = 0, CALLBACK_USERNAME: name, CALLBACK_PASSWORD: secret = '' } = process.env;
 const drawn = () => ({ password: randomBytes(9).toString('base64url') });
 const [file] = process.argv.slice(2);
 const users = file ? JSON.parse(readFileSync(file)) : { 'alice@localhost': drawn(), 'bob@localhost': drawn() };
@@ -35,7 +35,7 @@ const server = createServer(async (request, response) => {
     response.writeHead(400).end();
   }
 });
-server.listen(PORT, '127.0.0.1', () => {
+server.listen(PORT, HOST, () => {
   for (const [user, { password }] of file ? [] : Object.entries(users)) console.log(user, password);
-  console.log(`http://127.0.0.1:${server.address().port}/`);
+  console.log(`http://${HOST}:${server.address().port}/`);
 });

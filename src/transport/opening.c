@@ -14,8 +14,8 @@ enum {
     BUSY_PATIENCE_MS = 500, /* where places are few: who is slower than that costs little work */
 };
 
-/* limits.handshakes, of which a worker that is late with everything has fewer, for the others' sake.
- * A reload or another level may leave more taken than there are. */
+/* limits.handshakes, of which a worker that is late with everything has fewer, for the others'
+ * sake. A reload or another level may leave more taken than there are. */
 static uint32_t places(const struct transport *t)
 {
     static const uint32_t share[OVERLOAD_LEVELS] = {

@@ -3,8 +3,8 @@
 #define AORTA_TRANSPORT_INTERNAL_H
 #include "http_head.h"
 #include "ws_frame.h"
-#include <aorta/ratelimit.h>
 #include <aorta/overload.h>
+#include <aorta/ratelimit.h>
 #include <aorta/timer_wheel.h>
 #include <aorta/transport.h>
 

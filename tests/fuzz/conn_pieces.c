@@ -121,7 +121,11 @@ static void open_world(struct world *w, enum transport_kind kind)
     struct net_address address = {0};
     memset(w, 0, sizeof *w);
     w->config.message_bytes = MESSAGE_BYTES;
+    w->config.header_bytes = MESSAGE_BYTES;
+    w->config.handshakes = 512;
     w->config.handshake_s = 5;
+    w->config.first_message_s = 15;
+    w->config.authenticate_s = 30;
     w->config.ws_origins = (struct config_list){origins, 1};
     w->node_state = NODE_RUNNING;
     if (!limit)
@@ -139,7 +143,7 @@ static void open_world(struct world *w, enum transport_kind kind)
     FUZZ_CHECK(limit && w->transport);
     transport_set_events(w->transport, &events);
     FUZZ_CHECK(net_address_parse(&address, STR("127.0.0.1"), 1) == 0);
-    FUZZ_CHECK(transport_listen(w->transport, kind, false, &address) == 0);
+    FUZZ_CHECK(transport_listen(w->transport, kind, TRANSPORT_CLIENTS, &address) == 0);
     FUZZ_CHECK(net_address_parse(&address, STR("192.0.2.1"), 4000) == 0);
     w->stream = fake_connect(0, &address);
     FUZZ_CHECK(w->stream);

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 #include <errno.h>
 
-enum { SENT_MAX_BYTES = 64 << 20 };
+enum { SENT_MAX_BYTES = 64 << 20, NO_SUCH_FILE = 1 << 30 };
 
 struct fake_net fake_net;
 
@@ -102,6 +102,42 @@ void net_stream_shutdown(struct net_stream *s)
     s->is_shut = true;
 }
 
+int net_prelude_open(struct net_loop *loop, int fd, net_prelude_fn *readable, void *arg,
+                     struct net_prelude **out)
+{
+    (void)loop, (void)fd, (void)readable, (void)arg, (void)out;
+    return -ENOSYS; /* no listener here is behind a proxy */
+}
+
+ssize_t net_prelude_peek(struct net_prelude *p, char *into, size_t size)
+{
+    (void)p, (void)into, (void)size;
+    return -EPIPE;
+}
+
+int net_prelude_take(struct net_prelude *p, size_t n)
+{
+    (void)p, (void)n;
+    return -EPIPE;
+}
+
+int net_prelude_release(struct net_prelude *p)
+{
+    (void)p;
+    return -1;
+}
+
+void net_prelude_close(struct net_prelude *p)
+{
+    (void)p;
+}
+
+uint32_t net_udp_backlog_percent(const struct net_udp *u)
+{
+    (void)u;
+    return 0;
+}
+
 int net_udp_open(struct net_loop *loop, struct net_address *address, size_t max_bytes,
                  net_datagram_fn *received, void *arg, struct net_udp **out)
 {
@@ -134,7 +170,7 @@ void net_udp_close(struct net_udp *u)
 struct net_stream *fake_connect(size_t index, const struct net_address *remote)
 {
     struct net_stream *before = fake_net.streams;
-    fake_net.accepted[index](fake_net.accepted_arg[index], -1, remote);
+    fake_net.accepted[index](fake_net.accepted_arg[index], NO_SUCH_FILE, remote);
     return fake_net.streams != before ? fake_net.streams : NULL;
 }
 

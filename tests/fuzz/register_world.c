@@ -72,6 +72,12 @@ void http_lane_post(struct http_lane *lane, struct str body, http_answered_fn *d
         world->held[world->held_count++] = (struct world_held){.done = done, .arg = arg};
 }
 
+uint32_t http_lane_wait_ms(const struct http_lane *lane)
+{
+    (void)lane;
+    return 0;
+}
+
 void http_lane_close(struct http_lane *lane)
 {
     for (size_t i = 0; i < world->held_count; i++) {
@@ -328,7 +334,7 @@ static void check_message(struct world_client *c, const struct before *before, s
 {
     static struct answer answer;
     static struct sip_request request;
-    struct sip_fault fault = {0, ""};
+    struct sip_fault fault = {.reason = ""};
     struct arena arena;
     FUZZ_CHECK(arena_init(&arena, ARENA_BYTES, 8 << 20) == 0);
     bool is_parsed = sip_parse(message, &arena, &request, &fault);
@@ -636,7 +642,7 @@ static void open_transport(struct world *w)
 static void open_registrar(struct world *w)
 {
     static const struct str own[] = {STR("sip.example.net")};
-    w->auth = auth_new(1);
+    w->auth = auth_new(1, w->config->replay_bytes);
     w->store = store_memory_open(1, w->config->grace_s * 1000);
     FUZZ_CHECK(w->auth && w->store);
     const struct registrar_deps deps = {.auth = w->auth,

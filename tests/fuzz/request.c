@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
     static struct sip_request request;
-    struct sip_fault fault = {-1, NULL};
+    struct sip_fault fault = {.status = -1};
     struct str message = {(const char *)data, size};
     char *copy = fuzz_copy(message);
     FUZZ_CHECK(arena_init(&arena, ARENA_BYTES, ARENA_MAX_BYTES) == 0);

@@ -41,6 +41,7 @@ dictionary() {
   case $1 in
     request | uri | credentials | stream | websocket | register) echo sip ;;
     http | http_answer) echo http ;;
+    proxy_header) echo proxy ;;
     *) echo json ;;
   esac
 }

@@ -143,3 +143,11 @@ write('register', Object.entries({
   long: [[0, 180], [1, 0], [0, 220], [0, 120], [0, 90]].flatMap((place) => again(0, { edits: [[...place, 3, 0], [...place, 3, 0], [...place, 3, 0], [...place, 3, 0]] })),
   unframed: [...usual(3, { length: 2 }), ...usual(2, { method: 7, length: 2 }), ...usual(2, { method: 7, length: 5 }), ...usual(2, { length: 5 }), ...usual(3, { length: 3 }), ...usual(0, { length: 1 }), ...usual(2, { method: 7, edits: [[255, 250, 1, 15]] }), ...usual(3, { edits: [[0, 200, 1, 17], [1, 0, 0, 3]] }), ...usual(4, { edits: [[0, 120, 2, 16]] })],
 }).map(([name, bytes]) => [name, Buffer.from(bytes)]));
+
+// ---- PROXY protocol
+const signature = '\r\n\r\n\0\r\nQUIT\n';
+write('proxy_header', numbered([
+  'PROXY TCP4 203.0.113.7 127.0.0.1 56324 443\r\n', 'PROXY TCP6 2001:db8::7 ::1 56324 443\r\n', 'PROXY UNKNOWN\r\n',
+  `${signature}\x21\x11\0\x0c\xcb\0\x71\x07\x7f\0\0\x01\xdc\x04\x01\xbb`, `${signature}\x20\0\0\0`,
+  `${signature}\x21\x21\0\x24${'\x20\x01\x0d\xb8'.repeat(8)}\xdc\x04\x01\xbb`,
+].map((text) => Buffer.from(text, 'latin1'))));

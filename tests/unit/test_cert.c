@@ -4,12 +4,12 @@
 #include <stdint.h>
 
 #include "net/cert_internal.h"
-#include <mbedtls_compat.h>
 #include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/oid.h>
+#include <mbedtls_compat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -74,6 +74,14 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* A handshake may be over before its deadline, and nobody looks at the connection then: so the
+ * deadline that follows it is kept in any case. */
+static uint64_t find_next_look(const struct conn *c, uint64_t due_ms)
+{
+    uint64_t first_message_ms = c->opened_ms + c->t->deps.config->first_message_s * 1000ull;
+    return c->t->now_ms < first_message_ms ? earlier(due_ms, first_message_ms) : due_ms;
+}
+
 /* What is due for a SIP connection by now, and when to look again. */
 void conn_check(struct conn *c)
 {
@@ -83,6 +91,8 @@ void conn_check(struct conn *c)
         close_late(c, which);
         return;
     }
+    if (which == LIMIT_HANDSHAKE_S)
+        due_ms = find_next_look(c, due_ms);
     if (c->phase == CONN_WS)
         due_ms = earlier(due_ms, ping(c));
     else if (c->is_authenticated)

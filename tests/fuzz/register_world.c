@@ -618,15 +618,20 @@ static void open_clients(struct world *w)
 
 static void open_transport(struct world *w)
 {
-    static struct conn_limit *limit;
+    static struct conn_limit *limit; /* so large that it is made once, as are these */
+    static struct address_rates *request_rates;
     struct net_address address;
-    if (!limit)
-        limit = conn_limit_new(100, 100); /* so large that it is made once */
+    if (!limit) {
+        limit = conn_limit_new(100, 100);
+        request_rates = address_rates_new();
+    }
+    FUZZ_CHECK(limit && request_rates);
     w->node_state = NODE_RUNNING;
     w->bans = bans_new();
     const struct transport_deps deps = {.config = w->config,
                                         .limit = limit,
                                         .bans = w->bans,
+                                        .request_rates = request_rates,
                                         .metrics = &w->metrics,
                                         .node_state = &w->node_state};
     const struct transport_events events = {on_message, on_broken, on_closed, is_in_use, NULL};
@@ -634,19 +639,24 @@ static void open_transport(struct world *w)
     FUZZ_CHECK(w->bans && w->transport);
     transport_set_events(w->transport, &events);
     FUZZ_CHECK(net_address_parse(&address, STR("127.0.0.1"), 5060) == 0);
-    FUZZ_CHECK(transport_listen(w->transport, TRANSPORT_TCP, false, &address) == 0);
-    FUZZ_CHECK(transport_listen(w->transport, TRANSPORT_WS, false, &address) == 0);
-    FUZZ_CHECK(transport_listen(w->transport, TRANSPORT_UDP, false, &address) == 0);
+    FUZZ_CHECK(transport_listen(w->transport, TRANSPORT_TCP, TRANSPORT_CLIENTS, &address) == 0);
+    FUZZ_CHECK(transport_listen(w->transport, TRANSPORT_WS, TRANSPORT_CLIENTS, &address) == 0);
+    FUZZ_CHECK(transport_listen(w->transport, TRANSPORT_UDP, TRANSPORT_CLIENTS, &address) == 0);
 }
 
 static void open_registrar(struct world *w)
 {
     static const struct str own[] = {STR("sip.example.net")};
+    static struct address_rates *failure_rates;
+    if (!failure_rates)
+        failure_rates = address_rates_new();
+    FUZZ_CHECK(failure_rates);
     w->auth = auth_new(1, w->config->replay_bytes);
     w->store = store_memory_open(1, w->config->grace_s * 1000);
     FUZZ_CHECK(w->auth && w->store);
     const struct registrar_deps deps = {.auth = w->auth,
                                         .bans = w->bans,
+                                        .failure_rates = failure_rates,
                                         .store = w->store,
                                         .workers = 1,
                                         .transport = w->transport,

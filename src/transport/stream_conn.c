@@ -19,11 +19,19 @@ static void refuse(struct conn *c, struct str head, int status)
     conn_linger(c);
 }
 
+/* No head is longer than its message. */
+static size_t head_max_bytes(const struct conn *c)
+{
+    const struct config *config = c->t->deps.config;
+    bool is_own = config->header_bytes < config->message_bytes;
+    return is_own ? config->header_bytes : config->message_bytes;
+}
+
 /* Also of a head that is not whole: whatever follows, it will not be short enough any more. */
 static bool has_long_head(const struct conn *c, struct str rest, const struct sip_frame *frame)
 {
-    size_t max_bytes = c->t->deps.config->header_bytes;
-    if (frame->head_bytes > 0 || rest.len <= max_bytes)
+    size_t max_bytes = head_max_bytes(c);
+    if (frame->head_bytes > 0 || rest.len < max_bytes)
         return frame->head_bytes > max_bytes;
     struct str begin = str_slice(rest, 0, max_bytes);
     return sip_frame_next(begin, SIZE_MAX).kind == SIP_FRAME_MORE;
@@ -33,8 +41,7 @@ static void refuse_long_head(struct conn *c, struct str rest)
 {
     struct sip_source source = conn_source(c);
     transport_limit_reached(c->t, LIMIT_HEADER_BYTES, &c->remote);
-    c->t->events.broken(c->t->events.arg, &source,
-                        str_slice(rest, 0, c->t->deps.config->header_bytes), 513);
+    c->t->events.broken(c->t->events.arg, &source, str_slice(rest, 0, head_max_bytes(c)), 513);
     conn_linger(c);
 }
 

@@ -184,7 +184,7 @@ static const struct config_option options[] = {
      .min = 8, .max = 256, .fallback = "256",
      .help = "header lines of a message"},
     {.key = "limits.viasPerRequest", .type = &config_type_count, .offset = MEMBER(vias),
-     .min = 1, .max = 32, .fallback = "32",
+     .min = 1, .max = 48, .fallback = "48",
      .help = "Via values of a request"},
     {.key = "limits.contactsPerRequest", .type = &config_type_count, .offset = MEMBER(contacts),
      .min = 1, .max = 64, .fallback = "64",

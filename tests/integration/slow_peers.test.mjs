@@ -189,7 +189,7 @@ describe('slow and broken peers', { concurrency: true }, () => {
     const redis = withRedis();
     const callback = withCallback();
     const authCallback = callback.config({ timeoutMs: 10000 });
-    const server = withNode(redis, 'n1', { config: { workers: 1, users: undefined, authCallback } });
+    const server = withNode(redis, 'n1', { config: { workers: 1, users: undefined, authCallback, limits: { lagMs: 0 } } });
 
     /** One phone of each transport, all of one AOR; with a binding already where it is to be a refresh. */
     async function openAll(t, isRefresh) {

@@ -394,7 +394,7 @@ describe('pings and deadlines', () => {
     const server = await startServer(t, { config: { ws: { pingSeconds: 1 } } });
     const polite = await openPhone(t, server, 'ws'); // its library answers pings
     assertStatus(await polite.register(), 200);
-    const silent = await LightWsClient.open(server.port.ws); // answers none
+    const silent = await LightWsClient.open(server.port.ws, { answersPings: false });
     const page = await openPhone(t, server, 'ws', { client: silent });
     assertStatus(await page.register(), 200);
     const stranger = await openRawWs(t, server); // has not even said a word

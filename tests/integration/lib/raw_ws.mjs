@@ -140,8 +140,10 @@ export class RawWs {
 
 /** One that a Phone can use: a SIP message a frame. It answers pings as browsers do. */
 export class LightWsClient extends RawWs {
-  static async connect(port, options) {
+  /** Answers pings, as browsers do by themselves, unless told not to. */
+  static async connect(port, { answersPings = true, ...options } = {}) {
     const client = await super.connect(port, options);
+    if (!answersPings) return client;
     const push = client.inbox.push.bind(client.inbox);
     client.inbox.push = (item) => (item.opcode === OP.PING ? client.write(frame(OP.PONG, item.payload)) : push(item));
     return client;

@@ -21,6 +21,8 @@ for suite in $suites; do
 done
 
 TSAN_FILES=(reload nodes bans_callback redis_faults redis jambonz callback realms transport)
+# Integration tests that load the machine, or measure: one at a time. The others wait most of the time, two at once.
+ALONE_FILES=(crowd growth load memory no_memory noise overload reload_fleet scale secrets slow_peers)
 NODE_TESTS_MAX_S=900 # a client library that never stops reconnecting must not keep us here for ever
 passed=0
 failed=0
@@ -81,11 +83,22 @@ run_node() {
   shift
   (
     cd "$folder"
-    timeout --kill-after=10 "$NODE_TESTS_MAX_S" node --test --test-concurrency=1 --test-reporter=spec --test-reporter-destination=stdout \
+    timeout --kill-after=10 "$NODE_TESTS_MAX_S" node --test --test-concurrency="${at_once:-1}" --test-reporter=spec --test-reporter-destination=stdout \
       --test-reporter=tap --test-reporter-destination="$report" "$@"
   ) || status=$?
   count "$(number '^# pass ' "$report")" \
     $(($(number '^# fail ' "$report") + $(number '^# cancelled ' "$report"))) "$status"
+}
+
+# The integration tests of AORTA_BIN.
+run_integration() {
+  local file others=()
+  for file in tests/integration/*.test.mjs; do
+    file=${file##*/}
+    case " ${ALONE_FILES[*]} " in *" ${file%.test.mjs} "*) ;; *) others+=("$file") ;; esac
+  done
+  at_once=2 run_node tests/integration "${others[@]}"
+  run_node tests/integration "${ALONE_FILES[@]/%/.test.mjs}"
 }
 
 # run_soak SECONDS: one test, however long.
@@ -121,9 +134,9 @@ fi
 if wants integration; then
   must npm_packages tests/integration
   say "integration tests, release build"
-  AORTA_BIN=$PWD/build/aorta run_node tests/integration
+  AORTA_BIN=$PWD/build/aorta run_integration
   say "integration tests, sanitizer build"
-  AORTA_BIN=$PWD/build-asan/aorta AORTA_SANITIZED=1 run_node tests/integration
+  AORTA_BIN=$PWD/build-asan/aorta AORTA_SANITIZED=1 run_integration
 fi
 if wants browser; then
   must npm_packages tests/browser

@@ -502,6 +502,7 @@ describe('closing and limits', () => {
     const small = await startServer(t, { config: { limits: { connectionsPerIp: 3 } } });
     const phones = [];
     for (const kind of ['tcp', 'tls', 'ws']) phones.push(await openPhone(t, small, kind));
+    for (const phone of phones) assertStatus(await phone.send(phone.build()), 401, 'accepted, and not only queued');
     const refused = await open(t, small, 'tcp').catch((error) => error);
     if (!(refused instanceof Error)) await refused.closes();
     for (const phone of phones) assertStatus(await phone.send(phone.build()), 401);

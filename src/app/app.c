@@ -437,15 +437,31 @@ static void reload(struct app *app)
     buf_fini(&error);
 }
 
+static void set_log_level(enum log_level level)
+{
+    log_set_level(level);
+    LOG_WARN("log level set by a signal", LOG_TEXT("level", log_level_name(level)));
+}
+
 static int wait_for_signal(struct app *app)
 {
     for (;;) {
         int signal_number;
         if (sigwait(&app->signals, &signal_number) != 0)
             continue;
-        if (signal_number != SIGHUP)
+        switch (signal_number) {
+        case SIGHUP:
+            reload(app);
+            break;
+        case SIGUSR1:
+            set_log_level(log_level() < LOG_LEVEL_TRACE ? log_level() + 1 : LOG_LEVEL_TRACE);
+            break;
+        case SIGUSR2:
+            set_log_level(app->settings->config->log_level);
+            break;
+        default:
             return signal_number;
-        reload(app);
+        }
     }
 }
 
@@ -559,6 +575,8 @@ int app_run(struct config *config, const struct config_source *source)
     sigaddset(&app.signals, SIGTERM);
     sigaddset(&app.signals, SIGINT);
     sigaddset(&app.signals, SIGHUP);
+    sigaddset(&app.signals, SIGUSR1);
+    sigaddset(&app.signals, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &app.signals, NULL);
     int status = open_and_serve(&app, config);
     print_error(&app.error);

@@ -201,12 +201,20 @@ static size_t merge(struct fact *list, size_t count, const struct fact *other, s
     return n;
 }
 
-static void reverse(struct fact *list, size_t count)
+/* From the newest first to the oldest first. A few facts are noted later than they were. */
+static void put_in_order(struct fact *list, size_t count)
 {
     for (size_t i = 0; i < count / 2; i++) {
         struct fact fact = list[i];
         list[i] = list[count - 1 - i];
         list[count - 1 - i] = fact;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct fact fact = list[i];
+        size_t at = i;
+        for (; at > 0 && list[at - 1].time_ms > fact.time_ms; at--)
+            list[at] = list[at - 1];
+        list[at] = fact;
     }
 }
 
@@ -224,7 +232,7 @@ size_t journal_find(const struct journal *j, struct str aor, struct fact *out, s
         count = merge(out, count, memory, n, max, memory + max);
     }
     free(memory);
-    reverse(out, count);
+    put_in_order(out, count);
     return count;
 }
 

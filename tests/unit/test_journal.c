@@ -54,8 +54,8 @@ static void puts_rings_in_order_of_time(void **state)
     (void)state;
     struct journal *j = open_journal();
     struct fact found[MAX];
-    note(j, 0, STR("a@b"), FACT_CONNECTED, 10);
     note(j, 1, STR("a@b"), FACT_CHALLENGED, 20);
+    note(j, 1, STR("a@b"), FACT_CONNECTED, 10); /* noted late */
     note(j, 1, STR("c@b"), FACT_REFUSED, 25);
     note(j, 0, STR("a@b"), FACT_GRANTED, 30);
     note(j, 1, STR("a@b"), FACT_UNREGISTERED, 40);

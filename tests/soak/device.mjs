@@ -219,6 +219,12 @@ export class Device {
     }
   }
 
+  /** Another node evicted it, or removed it with all, and Redis fell silent before the node that holds it heard:
+   * then it goes on refreshing what it still holds (SPEC 6). */
+  mayBeUnheard(op, isStoreTrouble) {
+    return isStoreTrouble && op.kind === 'register' && this.lastGranted === this.phone;
+  }
+
   settle(op, response, { isPure, password }) {
     const now = Date.now();
     const { world, model } = this;
@@ -226,7 +232,7 @@ export class Device {
     const isTrouble = isStoreTrouble || this.isAuthTrouble(op.start);
     const { status } = response;
     if (status === 200) {
-      if (!isPure && !world.mayBeAdmitted(this, password, op.start, now)) world.violation(`${this.name}: 200 to ${op.kind}, though nobody said yes`, op.touches[0]);
+      if (!isPure && !this.mayBeUnheard(op, isStoreTrouble) && !world.mayBeAdmitted(this, password, op.start, now)) world.violation(`${this.name}: 200 to ${op.kind}, though nobody said yes`, op.touches[0]);
       if (op.kind === 'remove') model.removed(now, op);
       else if (op.kind === '*') model.removedAll(now, op);
       else if (op.uri === undefined || op.kind === 'fetch') this.settleFetch(now, op, response, !isStoreTrouble);

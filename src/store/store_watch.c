@@ -1,0 +1,38 @@
+#include "store_watch.h"
+
+void store_watch(struct store *s, struct store_watcher *watcher)
+{
+    struct store_watcher **end = &s->watchers;
+    while (*end)
+        end = &(*end)->next;
+    watcher->next = NULL;
+    *end = watcher;
+}
+
+void store_tell(const struct store *s, enum store_change change, struct str aor,
+                const struct binding *binding)
+{
+    for (const struct store_watcher *w = s->watchers; w; w = w->next)
+        w->changed(w->arg, change, aor, binding);
+}
+
+static bool is_continued(const struct binding_decision *d, size_t k)
+{
+    for (size_t i = 0; i < d->add_count; i++)
+        if (d->replaces[i] == (int)k)
+            return true;
+    return false;
+}
+
+void store_tell_decision(const struct store *s, struct str aor, const struct binding *current,
+                         size_t count, const struct binding_decision *d, const bool *is_gone)
+{
+    for (size_t k = 0; k < count; k++)
+        if (d->drop[k] && !is_continued(d, k) && !(is_gone && is_gone[k]))
+            store_tell(s, d->is_evicted[k] ? STORE_EVICTED : STORE_REMOVED, aor, &current[k]);
+    for (size_t i = 0; i < d->add_count; i++) {
+        int was = d->replaces[i];
+        bool is_new = was == BINDING_NO_CONTACT || (is_gone && is_gone[was]);
+        store_tell(s, is_new ? STORE_ADDED : STORE_RENEWED, aor, &d->add[i]);
+    }
+}

@@ -1,15 +1,12 @@
 // The page as people meet it: in Chromium, over https, served by aorta --demo.
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir } from 'node:fs/promises';
 import { after, afterEach, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, phone, reads, until, visit } from './browser.mjs';
+import { audit, fillIn as fillForm, launch, phone, reads, shots, until, visit } from './browser.mjs';
 import { registrations, startAorta, startLine } from './server.mjs';
 
 const ALICE = 'alice@localhost';
 const BOB = 'bob@localhost';
-const shots = fileURLToPath(new URL('screenshots/', import.meta.url));
 let aorta;
 let browser;
 
@@ -23,14 +20,7 @@ after(async () => {
   await aorta?.stop();
 });
 
-async function fillIn(page, { user = ALICE, domain = '', password = aorta.passwords[ALICE], server }) {
-  const form = phone(page);
-  await form.user.fill(user);
-  await form.domain.fill(domain);
-  await form.password.fill(password);
-  if (server)
-    await form.server.fill(server);
-}
+const fillIn = (page, how = {}) => fillForm(page, { user: ALICE, password: aorta.passwords[ALICE], ...how });
 
 async function registerAlice(page, how = {}) {
   await fillIn(page, how);
@@ -335,8 +325,6 @@ test('without demo users there is no demo box', async () => {
   await context.close();
 });
 
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
 for (const [name, width, colorScheme] of [
   ['light', 1280, 'light'],
   ['dark', 1280, 'dark'],
@@ -365,18 +353,3 @@ for (const [name, width, colorScheme] of [
     await audit(page);
     await close();
   });
-
-async function audit(page) {
-  const overflow = await page.evaluate(() => {
-    const { scrollWidth, clientWidth } = document.documentElement;
-    return scrollWidth - clientWidth;
-  });
-  assert.equal(overflow, 0, 'scrolls sideways');
-  await page.evaluate(axe);
-  const { passes, violations } = await page.evaluate(() => window.axe.run());
-  assert.ok(passes.length > 20, 'axe looked at the page');
-  assert.deepEqual(
-    violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => html + failureSummary)]),
-    [],
-  );
-}

@@ -32,6 +32,21 @@ export function amount(value) {
   return value.toLocaleString('en-US', { maximumFractionDigits: 1 });
 }
 
+/** 15000 → "15K": for axes, where room is short. */
+export function compact(value) {
+  return value.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
+}
+
+/** 90000 ms → "1.5 min", 30000 → "30 s". */
+export function span(ms) {
+  return ms < 60_000 ? `${amount(ms / 1000)} s` : `${amount(ms / 60_000)} min`;
+}
+
+/** 0.42 → "0.42 ms", 12.3 → "12.3 ms", 1234 → "1,234 ms": three digits say enough. */
+export function latency(ms) {
+  return `${ms.toLocaleString('en-US', { maximumFractionDigits: ms < 10 ? 2 : ms < 100 ? 1 : 0 })} ms`;
+}
+
 const REFUSALS = {
   401: 'the server did not accept this way of signing in (401 Unauthorized)',
   403: 'wrong user name or password',

@@ -31,30 +31,30 @@ const copyButton = (page, name) => page.locator('.snippet', { hasText: name }).g
 const summary = (page, name) => page.locator(`#${name}-summary`);
 const curve = (page, name, series) => page.locator(`#chart-${name} .plot path.line.${series}`);
 
-test('charts draw what registers, by transport, and tell it in words', async () => {
+test('charts draw what registers, by transport, and tell it in words', async (t) => {
   const { page, close } = await visit(browser, aorta.page);
   await reads(summary(page, 'registrations'), /^0 now\. Steady in the last minute\.$/);
   assert.equal(await curve(page, 'registrations', 'wss').count(), 0, 'nobody, no line');
 
   await registerAlice(page);
   const desk = await openPhone(aorta, BOB, aorta.passwords[BOB]);
+  t.after(desk.close);
   await desk.register();
   await reads(summary(page, 'registrations'), /^2 now: 1 WSS, 1 UDP\. Between 0 and 2 in the last minute\.$/);
-  await reads(summary(page, 'rates'), /^0\.\d REGISTERs a second now\. At most 0\.\d in the last minute\.$/);
+  await reads(summary(page, 'rates'), /^[\d.]+ REGISTERs a second now\. At most [\d.]*[1-9][\d.]* in the last minute\.$/);
   const [wss, udp, rate] = await Promise.all(
     [['registrations', 'wss'], ['registrations', 'udp'], ['rates', 'registers']].map(async ([name, series]) =>
       heightsOf(await curve(page, name, series).getAttribute('d'))),
   );
   assert.ok(wss[0] > wss.at(-1), 'the line goes up');
   assert.ok(udp.at(-1) < wss.at(-1), 'UDP stands on top of WSS');
-  assert.ok(rate[0] > rate.at(-1));
+  assert.ok(Math.max(...rate) > Math.min(...rate), 'so does the rate');
   const label = page.locator('#chart-registrations text').nth(2);
   assert.equal(await label.textContent(), '2', 'the axis goes up to two');
 
   await phone(page).unregister.click();
   await reads(summary(page, 'registrations'), /^1 now: 1 UDP\. Between 0 and 2/);
   assert.ok(heightsOf(await curve(page, 'registrations', 'wss').getAttribute('d')).at(-1) > wss.at(-1));
-  desk.close();
   await close();
 });
 

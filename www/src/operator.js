@@ -51,8 +51,10 @@ export function startOperator(document, api, storage, onReady) {
   lock.addEventListener('submit', async (event) => {
     event.preventDefault();
     const text = token.value.trim();
-    if (!isToken(text))
-      return complain(text ? 'This is not the token' : 'The token is missing');
+    if (!isToken(text)) {
+      complain(text ? 'This is not the token' : 'The token is missing');
+      return token.focus();
+    }
     api.useToken(text);
     await enter();
     complain(isLocked ? 'This is not the token' : '');

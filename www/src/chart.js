@@ -4,6 +4,7 @@ import { marksUpTo, runsOf, spanOf } from './history.js';
 import { amount, clock, compact, span } from './words.js';
 
 const PAD = { top: 10, right: 10, bottom: 24, left: 40 };
+const ASIDE = 14; /* the tip stands beside what it tells of */
 const MOVES = { ArrowLeft: -1, ArrowRight: 1, PageUp: -15, PageDown: 15, Home: -Infinity, End: Infinity };
 
 /** Fills a <figure class="chart">. series: [{ key, label, className }], the lowest first where they are
@@ -38,7 +39,8 @@ export function createChart(figure, { series, stacked = false }) {
     if (!chosen)
       return;
     tip.replaceChildren(make('strong', '', clock(chosen.at)), ...rows(chosen, series));
-    const left = area.x(chosen.at) - tip.offsetWidth / 2;
+    const x = area.x(chosen.at);
+    const left = x > area.width / 2 ? x - tip.offsetWidth - ASIDE : x + ASIDE;
     tip.style.left = `${Math.max(0, Math.min(area.width - tip.offsetWidth, left))}px`;
   }
 

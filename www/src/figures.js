@@ -1,6 +1,6 @@
 // What the tester wants to know of his connection.
 import { write } from './dom.js';
-import { duration, latency } from './words.js';
+import { countdown, latency } from './words.js';
 
 /** Returns { show(figures or null), setNode({ version, isOurs(server) }) }. */
 export function createFigures(document) {
@@ -16,7 +16,7 @@ export function createFigures(document) {
     if (!figures)
       return;
     const { server, openMs, registerMs, pingMs, grantedS } = figures;
-    tell('protocol', server.startsWith('wss:') ? 'WSS (WebSocket over TLS)' : 'WS (no encryption)');
+    tell('protocol', server.startsWith('wss:') ? 'WSS' : 'WS, not encrypted');
     tell('version', node.isOurs(server) ? `aorta ${node.version}` : 'another server');
     tell('open', orDash(openMs, latency));
     tell('register', orDash(registerMs, latency));
@@ -27,7 +27,7 @@ export function createFigures(document) {
 
   function tick() {
     if (figures)
-      tell('remaining', orDash(figures.validUntil, (until) => duration(Math.max(0, Math.ceil((until - Date.now()) / 1000)))));
+      tell('remaining', orDash(figures.validUntil, (until) => countdown((until - Date.now()) / 1000)));
   }
 
   setInterval(tick, 1_000);

@@ -3,6 +3,7 @@
 export const MOST_LOADED = 5_000;
 export const MOST_SHOWN = 300;
 
+const byAddress = new Intl.Collator('en', { numeric: true }).compare; /* user9 before user10 */
 const keyOf = ({ aor, contact, callId, instance }) => JSON.stringify([aor, contact, callId, instance]);
 
 /** What /api/v1/registrations gave, each registration once. */
@@ -41,7 +42,7 @@ export class Listing {
     const wanted = text.trim().replace(/^sips?:/i, '').toLowerCase();
     return [...this.#rows.values()]
       .filter(({ aor }) => aor.toLowerCase().includes(wanted))
-      .sort((a, b) => (a.aor < b.aor ? -1 : a.aor > b.aor ? 1 : b.endsAt - a.endsAt));
+      .sort((a, b) => byAddress(a.aor, b.aor) || b.endsAt - a.endsAt);
   }
 }
 

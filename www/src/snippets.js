@@ -10,13 +10,14 @@ export function jssipCode(account) {
   const { server, uri } = withExample(account);
   return `import JsSIP from 'jssip'
 
+const socket = new JsSIP.WebSocketInterface(${quote(server)})
 const ua = new JsSIP.UA({
-  sockets: [new JsSIP.WebSocketInterface(${quote(server)})],
+  sockets: [socket],
   uri: ${quote(uri)},
   password: ${quote(PASSWORD)},
 })
 ua.on('registered', () => console.log('registered'))
-ua.on('registrationFailed', ({ cause }) => console.log(cause))
+ua.on('registrationFailed', (e) => console.log(e.cause))
 ua.start()
 `;
 }
@@ -32,7 +33,7 @@ const userAgent = new UserAgent({
   authorizationPassword: ${quote(PASSWORD)},
 })
 const registerer = new Registerer(userAgent)
-registerer.stateChange.addListener((state) => console.log(state))
+registerer.stateChange.addListener(console.log)
 await userAgent.start()
 await registerer.register()
 `;

@@ -1,7 +1,7 @@
 // The table of registrations: a row each, and its details beneath it when they are asked for.
 import { make, makeList, write } from './dom.js';
 import { MOST_SHOWN, sourceOf } from './listing.js';
-import { clock, duration } from './words.js';
+import { clock, countdown } from './words.js';
 
 const NAMES = {
   sbcAddress: 'SIP address of the node',
@@ -23,6 +23,7 @@ const NAMES = {
 
 /** onOpen(registration, box) fills the details' box when a row is opened. */
 export function createTable(body, onOpen) {
+  const heads = body.closest('table').querySelectorAll('thead th');
   let shown = []; /* { registration, left: the cell that counts down } */
   let open = null; /* the key of the row with its details */
   const keyOf = ({ aor, contact, callId }) => `${aor} ${contact} ${callId}`;
@@ -80,7 +81,7 @@ export function createTable(body, onOpen) {
   function details({ registration }) {
     const box = make('div', 'opened');
     const cell = make('td', '', [box]);
-    cell.colSpan = 7;
+    cell.colSpan = columns();
     onOpen(registration, box);
     box.append(makeList('members', Object.entries(registration)
       .filter(([name]) => NAMES[name] !== null)
@@ -88,11 +89,19 @@ export function createTable(body, onOpen) {
     return make('tr', 'details-row', [cell]);
   }
 
+  /* A narrow window has fewer of them, and a cell across more than there are makes more. */
+  const columns = () => [...heads].filter((head) => head.offsetParent !== null).length || 1;
+
   function tick() {
     for (const { registration, left } of shown)
-      write(left, duration(Math.max(0, Math.ceil((registration.endsAt - Date.now()) / 1000))));
+      write(left, countdown((registration.endsAt - Date.now()) / 1000));
   }
 
+  new ResizeObserver(() => {
+    for (const { details } of shown)
+      if (details)
+        details.firstElementChild.colSpan = columns();
+  }).observe(body.closest('section'));
   setInterval(tick, 1_000);
   return { show };
 }

@@ -22,6 +22,15 @@ export function duration(seconds) {
   return parts.slice(0, 2).join(' ') || '0 seconds';
 }
 
+/** 589 → "9:49", 3605 → "1:00:05": for columns. */
+export function countdown(seconds) {
+  const whole = Math.max(0, Math.ceil(seconds));
+  const parts = [Math.floor(whole / 60) % 60, whole % 60];
+  if (whole >= 3600)
+    parts.unshift(Math.floor(whole / 3600));
+  return parts.map((part, i) => (i === 0 ? String(part) : String(part).padStart(2, '0'))).join(':');
+}
+
 /** A time of day as 14:05:33. */
 export function clock(ms) {
   return new Date(ms).toLocaleTimeString('en-GB', { hour12: false });

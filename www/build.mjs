@@ -35,7 +35,7 @@ if (!place.test(page))
   throw new Error('index.html has no place for operator.html');
 await writeFile(path.join(out, 'index.html'), page.replace(place, ''));
 await writeFile(path.join(out, 'admin.html'), page.replace(place, () => operator));
-for (const file of ['style.css', 'favicon.svg'])
+for (const file of ['style.css', 'favicon.svg', 'openapi.json'])
   await cp(path.join(here, file), path.join(out, file));
 await writeFile(path.join(out, 'licences.txt'), await licences(bundledPackages(metafile)));
 

@@ -5,7 +5,7 @@ import { clock } from './words.js';
 const FLOWS = {
   open: 'connection open',
   closed: 'connection closed',
-  datagram: 'UDP, no connection',
+  datagram: 'no connection needed',
   elsewhere: 'on another node',
 };
 
@@ -34,8 +34,10 @@ function layOut({ reachable, sentence, bindings = [], facts = [] }) {
 
 function bindingList(bindings) {
   return make('ul', 'flows', bindings.map((binding) => {
-    const state = make('b', '', FLOWS[binding.flow_state] ?? binding.flow_state);
-    return make('li', '', [make('code', '', binding.contact), ' ', binding.protocol.toUpperCase(), ', ', state]);
+    const heard = binding.heardTime ? `, last heard at ${clock(binding.heardTime)}` : '';
+    const pings = binding.unansweredPings > 0 ? `, ${binding.unansweredPings} pings without an answer` : '';
+    const state = make('b', '', FLOWS[binding.flowState] ?? binding.flowState);
+    return make('li', '', [make('code', '', binding.contact), ` ${binding.protocol.toUpperCase()}: `, state, heard + pings]);
   }));
 }
 
@@ -45,7 +47,8 @@ function factList(facts) {
   box.append(make('summary', '', [make('span', 'what', `What was noted (${facts.length})`)]));
   box.append(makeList('facts-list', facts.slice().reverse().map((fact) => {
     const from = [fact.protocol?.toUpperCase(), fact.source].filter(Boolean).join(' ');
-    return [clock(fact.time), [fact.text, from && make('small', '', ` ${from}`)].filter(Boolean)];
+    const text = fact.times > 1 ? `${fact.text} (${fact.times} times)` : fact.text;
+    return [clock(fact.time), [text, from && make('small', '', ` ${from}`)].filter(Boolean)];
   })));
   return box;
 }

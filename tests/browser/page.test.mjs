@@ -324,32 +324,3 @@ test('without demo users there is no demo box', async () => {
   assert.equal(await page.locator('#demo').isVisible(), false);
   await context.close();
 });
-
-for (const [name, width, colorScheme] of [
-  ['light', 1280, 'light'],
-  ['dark', 1280, 'dark'],
-  ['tablet', 768, 'light'],
-  ['phone', 320, 'light'],
-  ['phone-dark', 320, 'dark'],
-])
-  test(`looks right and is accessible: ${name}, ${width} px`, async () => {
-    const { page, close } = await visit(browser, aorta.page, {
-      viewport: { width, height: 900 },
-      colorScheme,
-      reducedMotion: 'reduce',
-    });
-    await page.screenshot({ path: `${shots}${name}-idle.png`, fullPage: true });
-    await audit(page);
-
-    await registerAlice(page);
-    await page.locator('summary').nth(2).click();
-    await reads(page.locator('#registrations-total'), /^1$/);
-    await page.screenshot({ path: `${shots}${name}.png`, fullPage: true });
-    await audit(page);
-
-    await fillIn(page, { password: 'wrong' });
-    await phone(page).register.click();
-    await reads(phone(page).state, /^Refused/);
-    await audit(page);
-    await close();
-  });

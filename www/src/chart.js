@@ -133,7 +133,7 @@ function lines(area, samples, series, stacked) {
       return []; /* the legend says 0 */
     const upper = runs.map((run) => run.map(({ x, bands }) => `${x} ${bands[i][1]}`));
     const lower = runs.map((run) => run.map(({ x, bands }) => `${x} ${bands[i][0]}`).reverse());
-    const line = upper.map((points) => `M${points.length > 1 ? points.join('L') : `${points[0]}h.1`}`).join('');
+    const line = upper.map((points) => `M${points.length > 1 ? points.join('L') : `${points[0]}h-3`}`).join('');
     const fill = upper.map((points, r) => `M${[...points, ...lower[r]].join('L')}Z`).join('');
     return [
       makeSvg('path', { class: `area ${className}`, d: fill }),

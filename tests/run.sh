@@ -141,7 +141,7 @@ fi
 if wants browser; then
   must npm_packages tests/browser
   say "browser tests"
-  AORTA_BIN=$PWD/build/aorta run_node tests/browser
+  AORTA_BIN=$PWD/build/aorta at_once=2 run_node tests/browser
 fi
 if wants fuzz; then
   say "fuzzers"

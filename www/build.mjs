@@ -27,7 +27,15 @@ const { metafile } = await esbuild.build({
   metafile: true,
 });
 await mkdir(out, { recursive: true });
-for (const file of ['index.html', 'style.css', 'favicon.svg', 'openapi.json'])
+/* The operator's part is on the page of the admin listener, and nowhere on the public one. */
+const page = await readFile(path.join(here, 'index.html'), 'utf8');
+const operator = await readFile(path.join(here, 'operator.html'), 'utf8');
+const place = /^ *<!-- operator\.html.*-->\n/m;
+if (!place.test(page))
+  throw new Error('index.html has no place for operator.html');
+await writeFile(path.join(out, 'index.html'), page.replace(place, ''));
+await writeFile(path.join(out, 'admin.html'), page.replace(place, () => operator));
+for (const file of ['style.css', 'favicon.svg', 'openapi.json'])
   await cp(path.join(here, file), path.join(out, file));
 await writeFile(path.join(out, 'licences.txt'), await licences(bundledPackages(metafile)));
 

@@ -19,9 +19,10 @@ enum fact_kind {
     FACT_FETCHED,      /* its client only asked what is registered */
     FACT_EVICTED,      /* made room for the one that came from `ip` and `port` */
     FACT_EXPIRED,
-    FACT_FLOW_CLOSED, /* `number`: the WebSocket's close code, or 0; `cause` says by whom */
-    FACT_REMOVED,     /* through the admin API */
-    FACT_MOVED,       /* another worker or node has it now */
+    FACT_FLOW_CLOSED,  /* `number`: the WebSocket's close code, or 0; `cause` says by whom */
+    FACT_DISCONNECTED, /* the same of a connection that carried no binding any more */
+    FACT_REMOVED,      /* through the admin API */
+    FACT_MOVED,        /* another worker or node has it now */
     FACT_KINDS
 };
 

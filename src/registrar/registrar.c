@@ -525,8 +525,10 @@ struct close_context {
 
 static void close_one_aor(void *arg, struct str aor)
 {
-    const struct close_context *ctx = arg;
+    struct close_context *ctx = arg;
     struct store *store = ctx->r->deps.store;
+    bool is_in_use = store->ops->has_flow(store, aor, ctx->conn);
+    ctx->fact.kind = is_in_use ? FACT_FLOW_CLOSED : FACT_DISCONNECTED;
     journal_note(ctx->r->deps.journal, ctx->r->deps.worker, aor, &ctx->fact);
     store->ops->close_flow(store, aor, ctx->conn, ctx->removes);
 }
@@ -540,8 +542,7 @@ void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void
         .r = r,
         .conn = conn,
         .removes = config->close_removes & 1u << kind,
-        .fact = {.kind = FACT_FLOW_CLOSED,
-                 .protocol = kind,
+        .fact = {.protocol = kind,
                  .time_ms = clock_now_ms(),
                  .conn = conn,
                  .cause = end->why,

@@ -215,15 +215,22 @@ static void arrive(struct web_worker *there, struct web_errand *errand)
 
 /* ---- Asking the store ----------------------------------------------------------------------- */
 
+/* What another thread of this node holds comes from Redis with this node's name. */
+static bool is_elsewhere(const struct aor_job *job, const struct binding *binding)
+{
+    struct str own = str_from(job->home->web->info.config->node);
+    return !str_is_empty(binding->node) && !str_eq(binding->node, own);
+}
+
 static void keep_binding(struct aor_job *job, size_t i, const struct binding *binding)
 {
-    bool is_elsewhere = !str_is_empty(binding->node);
     bool is_stream = transport_kind_is_stream(binding->protocol);
-    job->conns[i] = is_elsewhere || binding->is_flow_dead ? 0 : binding->conn;
+    bool is_other = is_elsewhere(job, binding);
+    job->conns[i] = is_other || binding->is_flow_dead ? 0 : binding->conn;
     job->bindings[i] = (struct why_binding){
-        .state = is_elsewhere ? FLOW_ELSEWHERE
-                 : is_stream  ? FLOW_CLOSED
-                              : FLOW_DATAGRAM,
+        .state = is_other    ? FLOW_ELSEWHERE
+                 : is_stream ? FLOW_CLOSED
+                             : FLOW_DATAGRAM,
         .protocol = binding->protocol,
         .source = binding->source,
         .expires_ms = binding->expires_ms,

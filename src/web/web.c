@@ -70,15 +70,26 @@ static void put_not_found(struct http_reply *reply)
     web_put_error(reply, 404, "not_found", "there is nothing at this path");
 }
 
-static void serve_file(const struct web_call *call, struct http_reply *reply)
+/* The page of the admin listener has the operator's part too. */
+static const struct str admin_page = {"/admin.html", 11};
+
+static const struct asset *find_file(const struct web *web, struct str path)
 {
-    const struct http_request *request = call->request;
-    const struct web *web = call->worker->web;
-    const struct asset *asset = web->assets ? assets_find(web->assets, request->path) : NULL;
-    if (!asset) {
-        put_not_found(reply);
-        return;
-    }
+    return web->assets ? assets_find(web->assets, path) : NULL;
+}
+
+static const struct asset *find_admin_file(const struct web_call *call)
+{
+    struct str path = call->request->path;
+    bool is_root = str_eq(path, STR("/"));
+    if (!str_eq(call->request->method, STR("GET")) || str_eq(path, STR("/index.html")))
+        return NULL;
+    return find_file(call->worker->web, is_root ? admin_page : path);
+}
+
+static void put_file(const struct asset *asset, const struct http_request *request,
+                     struct http_reply *reply)
+{
     reply->etag = asset->etag;
     reply->cache_control = "no-cache"; /* kept, but asked for again: after an update it is new */
     if (has_etag(request->if_none_match, str_from(asset->etag))) {
@@ -88,6 +99,16 @@ static void serve_file(const struct web_call *call, struct http_reply *reply)
     reply->status = 200;
     reply->content_type = asset->content_type;
     reply->file = asset->content;
+}
+
+static void serve_file(const struct web_call *call, struct http_reply *reply)
+{
+    const struct http_request *request = call->request;
+    const struct asset *asset = find_file(call->worker->web, request->path);
+    if (asset && !str_eq(request->path, admin_page))
+        put_file(asset, request, reply);
+    else
+        put_not_found(reply);
 }
 
 /* ---- Routes -------------------------------------------------------------------------------- */
@@ -264,6 +285,11 @@ void web_handle_public(void *arg, const struct http_request *request, struct htt
 void web_handle_admin(void *arg, const struct http_request *request, struct http_reply *reply)
 {
     struct web_call call = {.worker = arg, .request = request};
+    const struct asset *file = find_admin_file(&call);
+    if (file) { /* without a token: the page asks for it, and there is no secret in it */
+        put_file(file, request, reply);
+        return;
+    }
     if (has_admin_token(call.worker, request)) {
         dispatch(&admin_table, call.worker->config->admin_token, &call, reply);
         return;

@@ -137,6 +137,7 @@ static const struct fact_row rows[FACT_KINDS] = {
     [FACT_EVICTED] = {"evicted",      put_evicted,      ""                                     },
     [FACT_EXPIRED] = {"expired",      put_expired,      ""                                     },
     [FACT_FLOW_CLOSED] = {"flow-closed",  put_flow_closed,  "and took its binding along"           },
+    [FACT_DISCONNECTED] = {"disconnected", put_flow_closed,  NULL                                   },
     [FACT_REMOVED] = {"removed",      put_removed,      ""                                     },
     [FACT_MOVED] = {"moved",        put_moved,        "and it is gone there too"             },
 };

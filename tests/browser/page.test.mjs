@@ -1,15 +1,12 @@
 // The page as people meet it: in Chromium, over https, served by aorta --demo.
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir } from 'node:fs/promises';
 import { after, afterEach, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, phone, reads, until, visit } from './browser.mjs';
+import { audit, fillIn as fillForm, launch, phone, reads, shots, until, visit } from './browser.mjs';
 import { registrations, startAorta, startLine } from './server.mjs';
 
 const ALICE = 'alice@localhost';
 const BOB = 'bob@localhost';
-const shots = fileURLToPath(new URL('screenshots/', import.meta.url));
 let aorta;
 let browser;
 
@@ -23,14 +20,7 @@ after(async () => {
   await aorta?.stop();
 });
 
-async function fillIn(page, { user = ALICE, domain = '', password = aorta.passwords[ALICE], server }) {
-  const form = phone(page);
-  await form.user.fill(user);
-  await form.domain.fill(domain);
-  await form.password.fill(password);
-  if (server)
-    await form.server.fill(server);
-}
+const fillIn = (page, how = {}) => fillForm(page, { user: ALICE, password: aorta.passwords[ALICE], ...how });
 
 async function registerAlice(page, how = {}) {
   await fillIn(page, how);
@@ -334,49 +324,3 @@ test('without demo users there is no demo box', async () => {
   assert.equal(await page.locator('#demo').isVisible(), false);
   await context.close();
 });
-
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-for (const [name, width, colorScheme] of [
-  ['light', 1280, 'light'],
-  ['dark', 1280, 'dark'],
-  ['tablet', 768, 'light'],
-  ['phone', 320, 'light'],
-  ['phone-dark', 320, 'dark'],
-])
-  test(`looks right and is accessible: ${name}, ${width} px`, async () => {
-    const { page, close } = await visit(browser, aorta.page, {
-      viewport: { width, height: 900 },
-      colorScheme,
-      reducedMotion: 'reduce',
-    });
-    await page.screenshot({ path: `${shots}${name}-idle.png`, fullPage: true });
-    await audit(page);
-
-    await registerAlice(page);
-    await page.locator('summary').nth(2).click();
-    await reads(page.locator('#registrations-total'), /^1$/);
-    await page.screenshot({ path: `${shots}${name}.png`, fullPage: true });
-    await audit(page);
-
-    await fillIn(page, { password: 'wrong' });
-    await phone(page).register.click();
-    await reads(phone(page).state, /^Refused/);
-    await audit(page);
-    await close();
-  });
-
-async function audit(page) {
-  const overflow = await page.evaluate(() => {
-    const { scrollWidth, clientWidth } = document.documentElement;
-    return scrollWidth - clientWidth;
-  });
-  assert.equal(overflow, 0, 'scrolls sideways');
-  await page.evaluate(axe);
-  const { passes, violations } = await page.evaluate(() => window.axe.run());
-  assert.ok(passes.length > 20, 'axe looked at the page');
-  assert.deepEqual(
-    violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => html + failureSummary)]),
-    [],
-  );
-}

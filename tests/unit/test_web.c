@@ -520,24 +520,34 @@ static void shows_node_and_demo(void **state)
 
 enum { FOLDER_TEXT = 32 };
 
+static const char *const page_files[][2] = {
+    {"index.html", "<p>hi"   },
+    {"admin.html", "<p>admin"},
+    {"app.js",     "1;"      },
+};
+
 static const char *make_page(char folder[FOLDER_TEXT])
 {
     snprintf(folder, FOLDER_TEXT, "/tmp/test_web.XXXXXX");
     assert_non_null(mkdtemp(folder));
-    char path[64];
-    snprintf(path, sizeof path, "%s/index.html", folder);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs("<p>hi", file);
-    fclose(file);
+    for (size_t i = 0; i < COUNT(page_files); i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/%s", folder, page_files[i][0]);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(page_files[i][1], file);
+        fclose(file);
+    }
     return folder;
 }
 
 static void remove_page(const char *folder)
 {
-    char path[64];
-    snprintf(path, sizeof path, "%s/index.html", folder);
-    assert_int_equal(remove(path), 0);
+    for (size_t i = 0; i < COUNT(page_files); i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/%s", folder, page_files[i][0]);
+        assert_int_equal(remove(path), 0);
+    }
     assert_int_equal(remove(folder), 0);
 }
 
@@ -587,8 +597,49 @@ static void if_none_match(void **state)
     }
     get(f, web_handle_public, "/healthz", NULL); /* routes go before files */
     assert_int_equal(f->reply.status, 200);
-    get(f, web_handle_admin, "/", NULL);
-    assert_int_equal(f->reply.status, 404); /* no page on the admin port */
+    close_web(f);
+    remove_page(folder);
+}
+
+/* The admin listener has a page of its own, which anybody may read who gets there: it asks for the
+ * token itself. The public part has not got it. */
+static void page_of_the_admin(void **state)
+{
+    (void)state;
+    static char secret[] = "s3cret";
+    static const struct {
+        http_handler_fn *handler;
+        const char *method, *path;
+        int status, locked_status;
+        const char *file;
+    } row[] = {
+        {web_handle_admin,  "GET",    "/",            200, 200, "<p>admin"},
+        {web_handle_admin,  "GET",    "/admin.html",  200, 200, "<p>admin"},
+        {web_handle_admin,  "GET",    "/app.js",      200, 200, "1;"      },
+        {web_handle_admin,  "GET",    "/index.html",  404, 401, NULL      },
+        {web_handle_admin,  "GET",    "/other.js",    404, 401, NULL      },
+        {web_handle_admin,  "GET",    "/../app.js",   404, 401, NULL      },
+        {web_handle_admin,  "DELETE", "/app.js",      404, 401, NULL      },
+        {web_handle_admin,  "GET",    "/healthz",     200, 401, NULL      },
+        {web_handle_admin,  "GET",    "/api/v1/node", 403, 401, NULL      },
+        {web_handle_public, "GET",    "/",            200, 200, "<p>hi"   },
+        {web_handle_public, "GET",    "/admin.html",  404, 404, NULL      },
+    };
+    char folder[FOLDER_TEXT];
+    struct fixture *f = open_web(make_page(folder), 0);
+    for (size_t i = 0; i < 2 * COUNT(row); i++) {
+        size_t r = i / 2;
+        bool is_locked = i % 2;
+        f->config.admin_token = is_locked ? secret : NULL;
+        ask(f, row[r].handler,
+            (struct http_request){.method = str_from(row[r].method),
+                                  .path = str_from(row[r].path),
+                                  .host = STR("elsewhere.example")});
+        int expected = is_locked ? row[r].locked_status : row[r].status;
+        if (f->reply.status != expected)
+            fail_msg("%s %s: %d, not %d", row[r].method, row[r].path, f->reply.status, expected);
+        assert_true(str_eq(f->reply.file, row[r].file ? str_from(row[r].file) : STR("")));
+    }
     close_web(f);
     remove_page(folder);
 }
@@ -1337,6 +1388,7 @@ int main(void)
         cmocka_unit_test(names),
         cmocka_unit_test(shows_node_and_demo),
         cmocka_unit_test(if_none_match),
+        cmocka_unit_test(page_of_the_admin),
         cmocka_unit_test(no_page_no_web),
         cmocka_unit_test(query_params),
         cmocka_unit_test(registrations),

@@ -24,6 +24,21 @@ export function serverOf(pageUrl) {
   return url.href;
 }
 
+/** The WebSocket addresses among a node's listeners, as a page from pageUrl reaches them. Over plain http
+ * those come first that need no certificate, which nobody could accept there. */
+export function serversOf(listeners, pageUrl) {
+  const page = new URL(pageUrl);
+  const urls = listeners
+    .filter((listener) => /^wss?:/.test(listener))
+    .map((listener) => new URL(listener))
+    .filter(({ search }) => !search); /* ?proxy= serves a proxy only */
+  for (const url of urls)
+    if (/^(0\.0\.0\.0|\[::\])$/.test(url.hostname))
+      url.hostname = page.hostname;
+  const first = page.protocol === 'https:' ? 'wss:' : 'ws:';
+  return urls.sort((a, b) => (b.protocol === first) - (a.protocol === first)).map(({ href }) => href);
+}
+
 /** A WebSocket address as it should be written, or null. */
 export function parseServer(text) {
   try {

@@ -1,15 +1,45 @@
 // The softphone's form: what was typed, checked and remembered. The password is never stored.
-import { parseAddress, parseServer, serverOf } from './address.js';
+import { parseAddress, parseServer } from './address.js';
+import { make } from './dom.js';
 import { sipUri } from './phone.js';
 
 const REMEMBERED = ['server', 'user', 'domain'];
 
-export function createForm(form, storage) {
+/** servers: WebSocket addresses of this node, the best first. onChange(account) is told what stands in
+ * the form, without the password: { server, uri, user }, null where there is nothing of use. */
+export function createForm(form, storage, { servers = [], onChange = () => {} }) {
   const { server, user, domain, password } = form.elements;
   for (const name of REMEMBERED)
     form.elements[name].value = storage.getItem(`aorta.${name}`) ?? '';
-  server.value ||= serverOf(form.baseURI);
-  form.addEventListener('input', ({ target }) => complain(target, ''));
+  form.addEventListener('input', ({ target }) => {
+    complain(target, '');
+    tell();
+  });
+  offerServers(servers);
+
+  function tell() {
+    const address = parseAddress(user.value, domain.value);
+    const uri = address.user && address.domain ? sipUri(address.user, address.domain) : null;
+    onChange({ server: parseServer(server.value), uri, user: address.user });
+  }
+
+  /* With more than one to choose from, there is a button for each. */
+  function offerServers(addresses) {
+    servers = addresses;
+    server.value ||= servers[0] ?? '';
+    const buttons = servers.map((address) => {
+      const button = make('button', 'offer', address);
+      button.type = 'button';
+      button.addEventListener('click', () => {
+        server.value = address;
+        complain(server, '');
+        tell();
+      });
+      return button;
+    });
+    form.querySelector('#servers').replaceChildren(...(buttons.length > 1 ? buttons : []));
+    tell();
+  }
 
   /* The account that the form names, or null once it has told what is missing. */
   function read() {
@@ -45,10 +75,11 @@ export function createForm(form, storage) {
     user.value = account.aor;
     domain.value = '';
     password.value = account.password;
-    server.value = serverOf(form.baseURI);
+    server.value = servers[0] ?? server.value;
+    tell();
   }
 
-  return { read, remember, fill };
+  return { read, remember, fill, offerServers };
 }
 
 function complain(input, text) {

@@ -1,18 +1,31 @@
-// Puts the page together.
+// Puts the page together. On the admin listener it is admin.html, which has the operator's part too.
+import { serverOf, serversOf } from './address.js';
+import { createApi } from './api.js';
 import { offerDemoUsers } from './demo.js';
+import { createFigures } from './figures.js';
 import { createForm } from './form.js';
 import { leaveInstanceId, takeInstanceId } from './instance.js';
+import { startOperator } from './operator.js';
 import { Phone } from './phone.js';
-import { startStatus } from './status.js';
+import { createSnippets } from './snippets.js';
+import { createStatus } from './status.js';
 import { startTrace } from './trace.js';
 
 const BUSY = ['connecting', 'registered', 'lost'];
+const isAdmin = document.getElementById('operator') !== null;
 const formElement = document.getElementById('phone-form');
 const unregister = document.getElementById('unregister');
-const form = createForm(formElement, sessionStorage);
 const instanceId = takeInstanceId(sessionStorage);
+const figures = createFigures(document);
+let servers = isAdmin ? [] : [serverOf(document.baseURI)];
 
-const phone = new Phone({ instanceId, onState: showState, onMessage: startTrace(document) });
+const form = createForm(formElement, sessionStorage, { servers, onChange: createSnippets(document) });
+const phone = new Phone({
+  instanceId,
+  onState: showState,
+  onMessage: startTrace(document),
+  onFigures: figures.show,
+});
 
 function showState({ name, tone, text }) {
   const state = document.getElementById('phone-state');
@@ -47,8 +60,21 @@ addEventListener('pageshow', ({ persisted }) => {
     takeInstanceId(sessionStorage);
 });
 
-startStatus(document, new URL('api/v1/status', document.baseURI));
-offerDemoUsers(document, new URL('api/v1/demo', document.baseURI), (user) => {
-  form.fill(user);
-  register();
-});
+let operator = null;
+const api = createApi(document.baseURI, () => operator?.lock());
+const status = createStatus(document, api, ({ version }) =>
+  figures.setNode({ version, isOurs: (server) => servers.some((ours) => new URL(ours).host === new URL(server).host) }));
+
+if (isAdmin) {
+  operator = startOperator(document, api, sessionStorage, ({ listen }) => {
+    servers = serversOf(listen, document.baseURI);
+    form.offerServers(servers);
+    status.start();
+  });
+} else {
+  status.start();
+  offerDemoUsers(document, new URL('api/v1/demo', document.baseURI), (user) => {
+    form.fill(user);
+    register();
+  });
+}

@@ -7,6 +7,7 @@ import { clock, refusal } from './words.js';
 const NO_ANSWER_MS = 10_000;
 const GOODBYE_MS = 2_000;
 const EXPIRES_S = 600;
+const PING_MS = 10_000;
 
 /** The address of record as JsSIP wants it, or null if no SIP URI can be made of it. */
 export function sipUri(user, domain) {
@@ -18,7 +19,9 @@ export function sipUri(user, domain) {
 }
 
 /** onState({ name, tone, text }) is called at every change of state, name being one of idle,
- * connecting, registered, lost, refused and failed; onMessage(direction, text) for every message. */
+ * connecting, registered, lost, refused and failed; onMessage(direction, text) for every message;
+ * onFigures(figures) whenever one changes: { server, openMs, registerMs, pingMs, grantedS, validUntil },
+ * each null until it is known, and null in place of all while there is no connection. */
 export class Phone {
   #ua = null; /* null unless it connects, is registered or reconnects */
   #account = null;
@@ -26,14 +29,20 @@ export class Phone {
   #deadline = null;
   #validUntil = null;
   #turn = 0;
+  #figures = null;
+  #asked = new Map(); /* CSeq of a REGISTER → when it was sent */
+  #socket = null; /* of the user agent */
+  #pings = null;
   #instanceId;
   #onState;
   #onMessage;
+  #onFigures;
 
-  constructor({ instanceId, onState, onMessage }) {
+  constructor({ instanceId, onState, onMessage, onFigures }) {
     this.#instanceId = instanceId;
     this.#onState = onState;
     this.#onMessage = onMessage;
+    this.#onFigures = onFigures;
     this.#setState('idle', 'quiet', 'Not registered');
   }
 
@@ -79,7 +88,12 @@ export class Phone {
   }
 
   #createAgent({ server, uri, password }) {
-    const socket = new TappedSocket(server, (direction, text) => this.#hear(direction, text));
+    const socket = new TappedSocket(
+      server,
+      (direction, text) => this.#hear(direction, text),
+      (what, ms) => socket === this.#socket && this.#measured(what, ms),
+    );
+    this.#socket = socket;
     return new JsSIP.UA({
       sockets: [socket],
       uri,
@@ -103,12 +117,57 @@ export class Phone {
     on('registrationFailed', (failure) => this.#refused(failure));
   }
 
+  #measured(what, ms) {
+    if (what === 'open') {
+      this.#figures = null;
+      this.#asked.clear();
+    }
+    this.#tell({ [`${what}Ms`]: ms });
+  }
+
+  #tell(some) {
+    if (!this.#ua)
+      return; /* an answer on the heels of a goodbye */
+    const none = { openMs: null, registerMs: null, pingMs: null, grantedS: null, validUntil: null };
+    this.#figures = { ...none, ...this.#figures, server: this.#account.server, ...some };
+    this.#onFigures(this.#figures);
+  }
+
+  #forgetFigures() {
+    clearInterval(this.#pings);
+    this.#figures = null;
+    this.#asked.clear();
+    this.#onFigures(null);
+  }
+
+  #startPings() {
+    clearInterval(this.#pings);
+    this.#pings = setInterval(() => this.#socket?.ping(), PING_MS);
+    this.#socket?.ping();
+  }
+
+  /* How long the answer took to a REGISTER with this CSeq, or null. */
+  #clockRegister(direction, text) {
+    const [cseq, method] = (headers(text, 'CSeq')[0] ?? '').split(/\s+/);
+    if (method !== 'REGISTER')
+      return null;
+    if (direction === 'out') {
+      this.#asked.set(cseq, performance.now());
+      return null;
+    }
+    const since = this.#asked.get(cseq);
+    this.#asked.delete(cseq);
+    return since === undefined ? null : performance.now() - since;
+  }
+
   #hear(direction, text) {
+    const registerMs = this.#clockRegister(direction, text);
     this.#onMessage(direction, text);
     const seconds = direction === 'in' ? this.#grantedSeconds(text) : null;
     if (seconds === null)
       return;
     this.#validUntil = Date.now() + seconds * 1000;
+    this.#tell({ registerMs, grantedS: seconds, validUntil: this.#validUntil });
     /* JsSIP has an event for the first 200 only, none for those of its refreshes. */
     if (this.#state === 'registered')
       this.#registered();
@@ -135,6 +194,7 @@ export class Phone {
       'good',
       `Registered as ${this.#account.aor}${until ? ` until ${clock(until)}` : ''}`,
     );
+    this.#startPings();
     if (until)
       this.#arm(until - Date.now(), () => this.#fail(`the registration ran out at ${clock(until)}`));
     else
@@ -145,6 +205,7 @@ export class Phone {
     const { server } = this.#account;
     if (this.#state === 'registered' || this.#state === 'lost') {
       this.#disarm();
+      this.#forgetFigures();
       if (this.#state !== 'lost')
         this.#setState('lost', 'bad', 'Failed: connection lost, reconnecting…');
     } else if (connected) {
@@ -192,7 +253,9 @@ export class Phone {
   #take() {
     const ua = this.#ua;
     this.#ua = null;
+    this.#socket = null;
     this.#disarm();
+    this.#forgetFigures();
     return ua;
   }
 

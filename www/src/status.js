@@ -1,10 +1,10 @@
 // The node's status, asked for again and again while somebody looks.
-import { startPulse } from './pulse.js';
+import { startCharts } from './charts.js';
+import { write } from './dom.js';
 import { amount, duration } from './words.js';
 
 const EVERY_MS = 2_000;
 const SLOWEST_MS = 30_000;
-const GIVE_UP_MS = 5_000;
 const TRANSPORTS = ['wss', 'ws', 'tls', 'tcp', 'udp'];
 const STATES = {
   running: ['good', 'Running'],
@@ -12,20 +12,26 @@ const STATES = {
   draining: ['busy', 'Draining'],
 };
 
-/** Keeps the node card and the pill in the page's head up to date. */
-export function startStatus(document, url) {
+/** Keeps the node card, the charts and the pill in the page's head up to date, from start() on.
+ * onStatus(status) is told every answer. A node that wants another token (401) is left alone until
+ * start() is called again. */
+export function createStatus(document, api, onStatus) {
   const view = createView(document);
   let waitMs = EVERY_MS;
   let timer = null;
   let asking = false;
+  let started = false;
 
   async function ask() {
     asking = true;
     try {
-      view.show(await fetchStatus(url));
+      const status = await api.ask('api/v1/status');
+      view.show(status);
+      onStatus(status);
       waitMs = EVERY_MS;
-    } catch {
-      view.showGone();
+    } catch (error) {
+      started = error.status !== 401;
+      view.showGone(error.status === 401);
       waitMs = Math.min(waitMs * 2, SLOWEST_MS);
     }
     asking = false;
@@ -34,57 +40,53 @@ export function startStatus(document, url) {
 
   function schedule(ms) {
     clearTimeout(timer);
-    if (document.visibilityState === 'visible' && !asking)
+    if (started && document.visibilityState === 'visible' && !asking)
       timer = setTimeout(ask, ms);
   }
 
   document.addEventListener('visibilitychange', () => schedule(0));
   document.defaultView.addEventListener('online', () => schedule(0));
-  schedule(0);
-}
-
-async function fetchStatus(url) {
-  const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(GIVE_UP_MS) });
-  if (!response.ok)
-    throw new Error(`status ${response.status}`);
-  return response.json();
+  return {
+    start() {
+      started = true;
+      schedule(0);
+    },
+  };
 }
 
 function createView(document) {
   const element = (id) => document.getElementById(id);
-  const write = (id, text) => {
-    element(id).textContent = text;
-  };
+  const tell = (id, text) => write(element(id), text);
   const pill = ([tone, text]) => {
     element('node-pill').dataset.tone = tone;
-    write('node-pill', text);
+    tell('node-pill', text);
   };
   const rows = TRANSPORTS.map((name) => createRow(document, name));
   element('transports').append(...rows.map((row) => row.element));
-  const beat = startPulse(element('pulse'));
+  const chart = startCharts(document);
 
   function show(status) {
     const { registrations, connections, rates, store } = status;
     pill(STATES[status.state] ?? ['quiet', status.state]);
-    write('node-gone', '');
+    tell('node-gone', '');
     element('node-facts').classList.remove('stale');
-    write('registrations-total', amount(registrations.total));
-    write('connections-total', amount(connections.total));
+    tell('registrations-total', amount(registrations.total));
+    tell('connections-total', amount(connections.total));
     for (const row of rows)
       row.show(registrations[row.name], registrations.total, connections[row.name]);
-    write('rate-registers', amount(rates.registersPerSecond));
-    write('rate-challenges', amount(rates.challengesPerSecond));
-    write('rate-refused', amount(rates.refusedPerSecond));
-    beat(rates.registersPerSecond);
-    write('uptime', duration(status.uptimeSeconds));
-    write('store', `${store.kind}, ${store.state}`);
-    write('node-name', status.node);
-    write('version', status.version);
+    tell('rate-registers', amount(rates.registersPerSecond));
+    tell('rate-challenges', amount(rates.challengesPerSecond));
+    tell('rate-refused', amount(rates.refusedPerSecond));
+    chart(status);
+    tell('uptime', duration(status.uptimeSeconds));
+    tell('store', `${store.kind}, ${store.state}`);
+    tell('node-name', status.node);
+    tell('version', status.version);
   }
 
-  function showGone() {
-    pill(['bad', 'Not reachable']);
-    write('node-gone', 'Server not reachable, trying again…');
+  function showGone(isLocked) {
+    pill(isLocked ? ['quiet', 'Locked'] : ['bad', 'Not reachable']);
+    tell('node-gone', isLocked ? '' : 'Server not reachable, trying again…');
     element('node-facts').classList.add('stale');
   }
 

@@ -22,6 +22,15 @@ export function duration(seconds) {
   return parts.slice(0, 2).join(' ') || '0 seconds';
 }
 
+/** 589 → "9:49", 3605 → "1:00:05": for columns. */
+export function countdown(seconds) {
+  const whole = Math.max(0, Math.ceil(seconds));
+  const parts = [Math.floor(whole / 60) % 60, whole % 60];
+  if (whole >= 3600)
+    parts.unshift(Math.floor(whole / 3600));
+  return parts.map((part, i) => (i === 0 ? String(part) : String(part).padStart(2, '0'))).join(':');
+}
+
 /** A time of day as 14:05:33. */
 export function clock(ms) {
   return new Date(ms).toLocaleTimeString('en-GB', { hour12: false });
@@ -30,6 +39,21 @@ export function clock(ms) {
 /** 1234.5 → "1,234.5": at most one decimal. */
 export function amount(value) {
   return value.toLocaleString('en-US', { maximumFractionDigits: 1 });
+}
+
+/** 15000 → "15K": for axes, where room is short. */
+export function compact(value) {
+  return value.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
+}
+
+/** 90000 ms → "1.5 min", 30000 → "30 s". */
+export function span(ms) {
+  return ms < 60_000 ? `${amount(ms / 1000)} s` : `${amount(ms / 60_000)} min`;
+}
+
+/** 0.42 → "0.42 ms", 12.3 → "12.3 ms", 1234 → "1,234 ms": three digits say enough. */
+export function latency(ms) {
+  return `${ms.toLocaleString('en-US', { maximumFractionDigits: ms < 10 ? 2 : ms < 100 ? 1 : 0 })} ms`;
 }
 
 const REFUSALS = {

@@ -9,6 +9,7 @@
 #include <aorta/store.h>
 
 struct bans;
+struct realms;
 struct transport;
 
 struct web_demo_user {
@@ -44,6 +45,7 @@ struct web_worker {
     struct store *store;
     struct transport *transport; /* through which answers come that are not there at once */
     struct bans *bans;
+    const struct realms *realms; /* in force now, as `config`; NULL: none */
 };
 /* The public part, on the ws and wss ports. An http_handler_fn; `arg` is the struct web_worker. */
 void web_handle_public(void *arg, const struct http_request *request, struct http_reply *reply);

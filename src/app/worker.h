@@ -38,6 +38,7 @@ struct worker {
     unsigned index;
     const struct worker_shared *shared;
     const struct config *config; /* of the settings in force here */
+    const struct realms *realms; /* likewise */
     struct net_loop *loop;
     struct http_client *http;
     struct store *store; /* its own, or the one in memory */

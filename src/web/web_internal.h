@@ -37,6 +37,8 @@ typedef void web_route_fn(const struct web_call *call, struct http_reply *reply)
 /* status.c */
 web_route_fn web_serve_health, web_serve_ready, web_serve_status, web_serve_node, web_serve_demo;
 web_route_fn web_serve_metrics; /* metrics_text.c */
+/* process_metrics.c: the line of one of the process's families; none where it cannot be had. */
+void web_put_process_metric(struct buf *b, enum metric_family family, uint64_t started_ms);
 /* registrations.c: both may answer later */
 web_route_fn web_list_registrations, web_remove_registrations;
 web_route_fn web_list_bans, web_show_ban, web_add_ban, web_lift_ban; /* ban_routes.c */

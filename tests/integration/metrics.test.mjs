@@ -221,6 +221,48 @@ describe('callback and Redis', () => {
   });
 });
 
+describe('what is refused to keep up, and bans', () => {
+  const callback = withCallback();
+  const server = withServer({
+    config: { workers: 1, users: undefined, authCallback: callback.config(), limits: { transactions: 1, neverBan: [], failedAuthPerMinute: 2, lagMs: 0 } },
+  });
+  const limit = (key) => ({ [`aorta_limit_reached_total{key="${key}"}`]: 1 });
+  const banned = (reason) => ({ [`aorta_addresses_banned_total{reason="${reason}"}`]: 1 });
+  const first = { ...registers(2), ...register('udp', 'challenged'), ...challenge('no_credentials') };
+
+  it('one too many waits', async (t) => {
+    const phone = await openPhone(t, server, 'udp');
+    const other = await openPhone(t, server, 'udp', { user: 'bob' });
+    const gate = callback.hold();
+    const answer = phone.register();
+    await callback.asked();
+    const refuse = async () => assertStatus(await other.send(other.build()), 503);
+    await assertCounts(server, refuse, { ...registers(1), ...register('udp', 'overloaded'), ...limit('limits.transactions') });
+    gate.release();
+    assertStatus(await answer, 200);
+  });
+
+  it('banned because the callback says so', async (t) => {
+    callback.behave(fail({ blacklist: 600 }));
+    const phone = await openPhone(t, server, 'udp', { localAddress: '127.0.0.31' });
+    const refuse = async () => assertStatus(await phone.register(), 403);
+    await assertCounts(server, refuse, { ...first, ...register('udp', 'refused'), ...callbackSaid('fail'), ...banned('callback') });
+    assert.equal((await readMetrics(server)).aorta_bans, 1);
+  });
+
+  it('banned for wrong credentials, and no longer', async (t) => {
+    callback.behave(fail());
+    const phone = await openPhone(t, server, 'udp', { localAddress: '127.0.0.32' });
+    for (let i = 0; i < 2; i++) assertStatus(await phone.register(), 403);
+    const refuse = async () => assertStatus(await phone.register(), 403);
+    const expected = { ...first, ...register('udp', 'refused'), ...callbackSaid('fail'), ...banned('failed_auth'), ...limit('limits.failedAuthPerMinute') };
+    await assertCounts(server, refuse, expected);
+    assert.equal((await readMetrics(server)).aorta_bans, 2);
+    for (const ip of ['127.0.0.31', '127.0.0.32']) assert.equal((await server.api('DELETE', `/api/v1/bans/${ip}`)).status, 204);
+    assert.equal((await readMetrics(server)).aorta_bans, 0);
+  });
+});
+
 // ---- Handshakes ---------------------------------------------------------------------------------
 
 describe('handshakes and upgrades', () => {

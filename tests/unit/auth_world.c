@@ -195,6 +195,8 @@ static void on_checked(void *arg, const struct auth_result *result)
     c->done++;
     assert_non_null(result->cause);
     assert_int_equal(result->retry_after_s > 0, result->verdict == AUTH_UNAVAILABLE);
+    bool is_to_try_again = result->verdict == AUTH_CHALLENGE || result->verdict == AUTH_STALE;
+    assert_int_equal(result->reason != AUTH_NO_REASON, is_to_try_again);
     arena_reset(&c->arena); /* nobody may touch the attempt any more */
 }
 

@@ -29,6 +29,7 @@ has_node() {
 
 # As root, with the packages as arguments: the tests start their own servers, so the packages' services
 # must not take their ports. Debian asks this file before it starts one.
+# shellcheck disable=SC2016 # sh is to expand them
 INSTALL_WITHOUT_SERVICES='
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then

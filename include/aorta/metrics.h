@@ -43,7 +43,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     ROW(FAMILY_STORE_PENDING,    "aorta_store_pending",                  GAUGE,     "worker",             "Commands that Redis has not answered yet")        \
     ROW(FAMILY_REDIS_S,          "aorta_redis_duration_seconds",         HISTOGRAM, "",                   "From a command to the answer of Redis")           \
     ROW(FAMILY_TRANSACTIONS,     "aorta_transactions",                   GAUGE,     "worker",             "Requests that wait for the callback or Redis, of limits.transactions") \
-    ROW(FAMILY_LOOP_LAG,         "aorta_loop_lag_seconds",               GAUGE,     "worker",             "By how much the thread was late lately")          \
+    ROW(FAMILY_LOOP_LAG,         "aorta_loop_lag_seconds",               GAUGE,     "worker",             "By how much the thread was late at most, in the last 30 to 60 s")          \
     ROW(FAMILY_BACKLOG,          "aorta_datagram_backlog_ratio",         GAUGE,     "worker",             "How full the fullest socket's buffer for datagrams is, from 0 to 1") \
     ROW(FAMILY_OVERLOAD_LEVEL,   "aorta_overload_level",                 GAUGE,     "worker",             "0 to 3: what is left undone, see Overload")       \
     ROW(FAMILY_OVERLOAD,         "aorta_overload_total",                 COUNTER,   "level",              "Times that a thread went up to a level of overload") \

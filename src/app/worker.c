@@ -5,6 +5,7 @@
 
 enum {
     SECOND_MS = 1000,
+    PEAK_MS = 30000,
     FLUSH_MS = 3000, /* the end waits so long for the store to take what closed connections left */
 };
 
@@ -65,13 +66,24 @@ static void log_level_change(const struct worker *w)
              LOG_TEXT("advice", cause[o->cause].advice));
 }
 
+/* Prometheus looks once in many ticks, and a stall is short: so it is told of for PEAK_MS at least,
+ * and twice that at most. */
+static uint32_t take_peak(struct worker_peak *peak, uint32_t figure, uint64_t now_ms)
+{
+    if (now_ms - peak->since_ms >= PEAK_MS)
+        *peak = (struct worker_peak){.since_ms = now_ms, .before = peak->now};
+    if (figure > peak->now)
+        peak->now = figure;
+    return peak->now > peak->before ? peak->now : peak->before;
+}
+
 /* For GET /metrics, which another thread may be asked for. */
-static void publish_load(const struct worker *w, const uint32_t figure[OVERLOAD_CAUSES])
+static void publish_load(struct worker *w, const uint32_t figure[OVERLOAD_CAUSES], uint64_t now_ms)
 {
     struct metrics *m = &w->shared->metrics[w->index];
     struct http_lane_load callbacks = {0};
     registrar_callback_load(w->registrar, &callbacks);
-    metrics_set(m, GAUGE_LOOP_LAG_MS, figure[OVERLOAD_BY_LOOP]);
+    metrics_set(m, GAUGE_LOOP_LAG_MS, take_peak(&w->lag, figure[OVERLOAD_BY_LOOP], now_ms));
     metrics_set(m, GAUGE_STORE_LAG_MS, figure[OVERLOAD_BY_STORE]);
     metrics_set(m, GAUGE_BACKLOG_PERCENT, figure[OVERLOAD_BY_DATAGRAMS]);
     metrics_set(m, GAUGE_OVERLOAD_LEVEL, w->overload.level);
@@ -107,7 +119,7 @@ static void watch_load(struct worker *w, uint64_t now_ms)
     enum overload_level before = w->overload.level;
     if (overload_update(&w->overload, figure, w->config->lag_ms, now_ms))
         take_level(w, before);
-    publish_load(w, figure);
+    publish_load(w, figure, now_ms);
 }
 
 /* ---- Every tick ------------------------------------------------------------------------------ */

@@ -391,6 +391,26 @@ describe('the text of /metrics', () => {
     assert.ok(Object.keys(samples).some((series) => series.startsWith('aorta_build_info{version="') && samples[series] === 1));
   });
 
+  it('a stall of the threads is seen long after it', async () => {
+    process.kill(server.pid, 'SIGSTOP');
+    await timerPasses(500);
+    process.kill(server.pid, 'SIGCONT');
+    for (const worker of [0, 1]) await untilMetric(server, `aorta_loop_lag_seconds{worker="${worker}"}`, (s) => s >= 0.3);
+    await timerPasses(1000);
+    assert.ok((await readMetrics(server))['aorta_loop_lag_seconds{worker="0"}'] >= 0.3);
+  });
+
+  it('a reload brings the realms that it names', async (t) => {
+    const config = { logging: { level: 'info' }, users: undefined, authCallback: callback.config() };
+    const reloaded = await startServer(t, { config: { ...config, realms: { 'old.example': {} } } });
+    const realms = async () => Object.keys(await readMetrics(reloaded)).filter((series) => /callback_up|realm_reg/.test(series));
+    const of = (name) => [`aorta_realm_registrations{realm="${name}"}`, 'aorta_realm_registrations{realm="other"}', `aorta_callback_up{realm="${name}"}`];
+    assert.deepEqual(await realms(), of('old.example'));
+    await reloaded.reload({ config: { realms: { 'old.example': undefined, 'new.example': {} } } });
+    await until('both threads have it', async () => (await Promise.all([realms(), realms(), realms(), realms()])).every((list) => list.includes(of('new.example')[0])));
+    assert.deepEqual(await realms(), of('new.example'));
+  });
+
   it('is there in 10 ms, with 3,000 series of realms', { skip: SANITIZED && 'sanitizers are slow' }, async () => {
     const took = [];
     for (let i = 0; i < 21; i++) {

@@ -6,9 +6,11 @@
 #include <aorta/auth.h>
 #include <aorta/bans.h>
 #include <aorta/http_client.h>
+#include <aorta/journal.h>
 #include <aorta/metrics.h>
 #include <aorta/overload.h>
 #include <aorta/settings.h>
+#include <aorta/sip_traces.h>
 #include <aorta/store.h>
 #include <aorta/transport.h>
 
@@ -24,6 +26,8 @@ struct registrar_deps {
     unsigned workers;                    /* of the process */
     struct transport *transport;         /* this worker's */
     struct metrics *metrics;             /* this worker's block */
+    struct journal *journal;
+    struct sip_traces *traces;
     unsigned worker;
     const struct str *own_hosts; /* names and addresses of this node, for the digest uri */
     size_t own_host_count;
@@ -52,6 +56,7 @@ int registrar_set_settings(struct registrar *r, struct settings *settings);
 /* The handlers for struct transport_events; `arg` is the struct registrar. */
 void registrar_on_message(void *arg, const struct sip_source *source, struct str message);
 void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status);
-void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user);
+void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                         const struct transport_end *end);
 bool registrar_is_in_use(void *arg, conn_id conn, void *user);
 #endif

@@ -1,4 +1,5 @@
 #include "registrar_internal.h"
+#include "trace.h"
 #include <aorta/clock.h>
 #include <aorta/log.h>
 #include <errno.h>
@@ -175,7 +176,7 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->source = *source;
     txn->reply_key = 0;
     txn->message = STR_NONE;
-    txn->is_awaited = false;
+    txn->is_awaited = txn->is_traced = false;
     txn->began_us = clock_now_us();
     txn->now_ms = txn->began_us / 1000;
     txn->outcome = REGISTER_NONE;
@@ -280,6 +281,8 @@ void txn_reply_send(struct transaction *txn, struct buf *reply)
     if (txn->reply_key != 0 &&
         reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply)))
         txn_limit_reached(txn, LIMIT_REPLY_BYTES);
+    if (txn->is_traced)
+        trace_answer(txn, &to, buf_str(reply));
     int rc = transport_send(r->deps.transport, &txn->source, &to, reply->data, reply->len);
     if (rc < 0)
         LOG_DEBUG("answer not sent", LOG_NUM("error", rc));
@@ -425,6 +428,9 @@ static void serve(struct transaction *txn, struct str message)
     }
     struct sip_fault fault;
     bool is_parsed = parse(txn, copy, &fault);
+    txn->is_traced = trace_is_wanted(txn, is_parsed);
+    if (txn->is_traced)
+        trace_request(txn, message);
     if (is_scanner(txn)) {
         drop_scanner(txn);
         return;
@@ -509,6 +515,9 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     struct str copy = txn->message = arena_copy(&txn->arena, head);
     struct sip_fault fault = {.reason = "out of memory"};
     bool is_parsed = copy.ptr && parse(txn, copy, &fault);
+    txn->is_traced = trace_is_wanted(txn, is_parsed);
+    if (txn->is_traced)
+        trace_request(txn, head);
     if (copy.ptr && is_scanner(txn))
         drop_scanner(txn);
     else if (txn->request.method != SIP_METHOD_ACK && (is_parsed || fault.status != 0))
@@ -521,20 +530,33 @@ struct close_context {
     struct registrar *r;
     conn_id conn;
     bool removes;
+    struct fact fact;
 };
 
 static void close_one_aor(void *arg, struct str aor)
 {
     const struct close_context *ctx = arg;
     struct store *store = ctx->r->deps.store;
+    journal_note(ctx->r->deps.journal, ctx->r->deps.worker, aor, &ctx->fact);
     store->ops->close_flow(store, aor, ctx->conn, ctx->removes);
 }
 
-void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user)
+void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                         const struct transport_end *end)
 {
     struct registrar *r = arg;
     const struct config *config = r->policy->settings->config;
-    struct close_context ctx = {r, conn, config->close_removes & 1u << kind};
+    struct close_context ctx = {
+        .r = r,
+        .conn = conn,
+        .removes = config->close_removes & 1u << kind,
+        .fact = {.kind = FACT_FLOW_CLOSED,
+                 .protocol = kind,
+                 .time_ms = clock_now_ms(),
+                 .conn = conn,
+                 .cause = end->why,
+                 .number = end->ws_code},
+    };
     flow_each(user, close_one_aor, &ctx);
     flow_drop(r->flows, user);
 }

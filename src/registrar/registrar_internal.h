@@ -45,6 +45,7 @@ struct transaction {
     struct transaction *next_free;
     uint64_t serial;    /* 0: it has ended */
     bool is_awaited;    /* its connection has been told that the answer comes later */
+    bool is_traced;     /* it and its answer are logged */
     struct arena arena; /* message, parsed parts, scratch */
     struct str message; /* the copy of it that is parsed */
     struct sip_source source;

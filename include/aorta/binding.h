@@ -78,6 +78,7 @@ struct binding_decision {
     /* For each current binding: its record goes away, being removed, renewed (then `add` holds its
      * successor) or evicted. What is not dropped stays as it is. */
     bool *drop;
+    bool *is_evicted; /* for each: dropped, and only to make room */
     /* For each contact of the request, in its order, what to store; `add_count` of them. */
     struct binding *add; /* text borrowed from the request */
     int *replaces;       /* for each `add`: index of the binding it renews, or BINDING_NO_CONTACT */

@@ -1,6 +1,6 @@
 /* aorta/store.h - where bindings are kept. A store applies the binding rules to one AOR at a time,
- * atomically, and answers through a callback, since a store may be another machine's.
- * Shared by all workers; every call may come from any of them. */
+ * atomically, and answers through a callback, since a store may be another machine's. Each worker
+ * has a struct store of its own, whose watchers hear of what changes through it. */
 #ifndef AORTA_STORE_H
 #define AORTA_STORE_H
 #include <aorta/binding.h>
@@ -85,13 +85,49 @@ struct store_ops {
     void (*close)(struct store *s);
 };
 
+/* ---- Who is told of changes ---------------------------------------------------------------- */
+
+enum store_change {
+    STORE_ADDED,
+    STORE_RENEWED,
+    STORE_REMOVED,     /* by its client */
+    STORE_EVICTED,     /* for another one (registrar.overflow) */
+    STORE_EXPIRED,     /* its grant and grace are over */
+    STORE_FLOW_CLOSED, /* it went with its connection; or stays, if it is_flow_dead now */
+    STORE_REMOVED_BY_ADMIN,
+    STORE_REPLACED_ELSEWHERE, /* another worker or node has it now, or has removed it, and told */
+    STORE_CHANGES
+};
+
+/* Hears of each binding that changes, once, as soon as the change is true: of a request, before its
+ * `done` runs; of what one request did, first what went and then what came, in its order. A refused
+ * or failed request changes nothing. While a shared store is away: a removal that was put off is
+ * told when it is noted. What a dead node leaves behind, nobody is told of. */
+struct store_watcher {
+    /* On the thread of the worker whose store it is, perhaps under a lock: it takes note, and
+     * neither waits nor calls the store. `binding` is as it is now, or was; `by` is the one for
+     * which it was evicted, else NULL; valid during the call. */
+    void (*changed)(void *arg, enum store_change change, struct str aor,
+                    const struct binding *binding, const struct binding *by);
+    void *arg;
+    struct store_watcher *next; /* the store's */
+};
+
 struct store {
     const struct store_ops *ops;
+    struct store_watcher *watchers; /* NULL: nothing is told */
 };
+
+/* From now on `watcher`, which is borrowed, is told, after those that are there. On the thread that
+ * calls the store, or before there is any. */
+void store_watch(struct store *s, struct store_watcher *watcher);
 
 /* In this process's memory. `workers` (at least 1) share the ticking. Returns NULL when out of
  * memory; free with store_close(). `grace_ms` is how long a binding outlives its grant. */
 struct store *store_memory_open(unsigned workers, uint32_t grace_ms);
+/* The bindings of such a store once more, with watchers of its own, for one worker. NULL when out
+ * of memory; store_close() it before `memory`. */
+struct store *store_memory_view(struct store *memory);
 static inline void store_close(struct store *s)
 {
     if (s)

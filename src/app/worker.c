@@ -252,7 +252,7 @@ static int open_store(struct worker *w)
     const struct worker_shared *shared = w->shared;
     struct histogram *durations = &shared->metrics[w->index].duration[DURATION_REDIS];
     w->store = shared->cluster ? store_redis_open(shared->cluster, w->loop, w->index, durations)
-                               : shared->memory_store;
+                               : store_memory_view(shared->memory_store);
     return w->store ? 0 : -ENOMEM;
 }
 
@@ -398,8 +398,7 @@ void worker_close(struct worker *w)
     registrar_cancel(w->registrar);
     if (w->loop)
         net_loop_close_streams(w->loop);
-    if (w->store && w->store != w->shared->memory_store)
-        store_close(w->store);
+    store_close(w->store);
     if (w->transport)
         transport_close(w->transport);
     registrar_free(w->registrar);

@@ -50,7 +50,7 @@ struct worker {
     const struct realms *realms; /* likewise */
     struct net_loop *loop;
     struct http_client *http;
-    struct store *store; /* its own, or the one in memory */
+    struct store *store; /* its own, or its view of the one in memory */
     struct transport *transport;
     struct registrar *registrar;
     struct web_worker web;

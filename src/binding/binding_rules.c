@@ -189,7 +189,7 @@ static void evict_one(struct plan *p)
         if (!p->out.drop[b - p->current] && (!victim || goes_before(b, victim)))
             victim = b;
     if (victim)
-        p->out.drop[victim - p->current] = true;
+        p->out.drop[victim - p->current] = p->out.is_evicted[victim - p->current] = true;
 }
 
 static enum binding_verdict make_room(struct plan *p)
@@ -387,17 +387,18 @@ static int join_path(const struct sip_request *sip, struct arena *arena, struct 
 static int plan_init(struct plan *p, struct arena *arena)
 {
     size_t contacts = p->request->sip->contact_count;
-    p->out.drop = arena_zalloc(arena, p->count * sizeof *p->out.drop);
+    p->out.drop = arena_zalloc(arena, 2 * p->count * sizeof *p->out.drop);
     p->out.add = arena_alloc(arena, contacts * sizeof *p->out.add);
     p->out.replaces = arena_alloc(arena, contacts * sizeof *p->out.replaces);
     if (!p->out.drop || !p->out.add || !p->out.replaces)
         return -ENOMEM;
+    p->out.is_evicted = p->out.drop + p->count;
     return join_path(p->request->sip, arena, &p->path);
 }
 
 static void forget_changes(struct plan *p)
 {
-    memset(p->out.drop, 0, p->count * sizeof *p->out.drop);
+    memset(p->out.drop, 0, 2 * p->count * sizeof *p->out.drop);
     p->out.add_count = 0;
     if (p->out.verdict != BINDING_INTERVAL_BRIEF)
         p->out.min_expires_s = 0;

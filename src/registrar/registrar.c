@@ -80,6 +80,29 @@ int registrar_set_settings(struct registrar *r, struct settings *settings)
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
+static void note_change(void *arg, enum store_change change, struct str aor,
+                        const struct binding *binding, const struct binding *by)
+{
+    static const struct {
+        bool is_noted;
+        enum fact_kind kind;
+    } row[STORE_CHANGES] = {
+        [STORE_EVICTED] = {true, FACT_EVICTED},
+        [STORE_EXPIRED] = {true, FACT_EXPIRED},
+        [STORE_REMOVED_BY_ADMIN] = {true, FACT_REMOVED},
+        [STORE_REPLACED_ELSEWHERE] = {true, FACT_MOVED  },
+    };
+    const struct registrar *r = arg;
+    if (!row[change].is_noted)
+        return;
+    const struct fact fact = {.kind = row[change].kind,
+                              .protocol = binding->protocol,
+                              .time_ms = clock_now_ms(),
+                              .conn = binding->conn,
+                              .source = by ? by->source : binding->source};
+    journal_note(r->deps.journal, r->deps.worker, aor, &fact);
+}
+
 struct registrar *registrar_new(const struct registrar_deps *deps, struct settings *settings)
 {
     struct registrar *r = calloc(1, sizeof *r);
@@ -94,6 +117,8 @@ struct registrar *registrar_new(const struct registrar_deps *deps, struct settin
         registrar_free(r);
         return NULL;
     }
+    r->watcher = (struct store_watcher){.changed = note_change, .arg = r};
+    store_watch(deps->store, &r->watcher);
     return r;
 }
 

@@ -26,6 +26,7 @@ struct registrar {
     struct policy *policies;
     struct reply_cache *replies;
     struct flow_set *flows;
+    struct store_watcher watcher; /* notes in the journal what no request of this AOR says */
     struct transaction *free_transactions;
     unsigned transactions; /* on their way */
     uint64_t serial;       /* of the last one that began */

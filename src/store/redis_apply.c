@@ -83,9 +83,35 @@ static void drop_ids(struct redis_apply *op)
     }
 }
 
+/* What closed or expired while the request was on its way was told then. */
+static void tell_change(struct redis_apply *op)
+{
+    if (!op->decision.is_change || !store_is_watched(&op->r->base))
+        return;
+    bool *is_gone = op->count > 0 ? arena_alloc(op->arena, op->count * sizeof *is_gone) : NULL;
+    for (size_t k = 0; is_gone && k < op->count; k++)
+        is_gone[k] = op->is_own[k] && !redis_aor_find_record(op->a, op->ids[k]);
+    store_tell_decision(&op->r->base, op->request->aor, op->current, op->count, &op->decision,
+                        is_gone);
+}
+
+/* A contact that comes back after its time has expired first. */
+static void expire_past(struct redis_apply *op)
+{
+    struct redis_aor *a = op->a;
+    for (struct binding_record *r = a->aor.first, *next; r; r = next) {
+        next = r->next;
+        if (r->expires_ms + op->r->aors->grace_ms <= op->request->now_ms)
+            redis_expire_record(op->r, a, r);
+    }
+}
+
 /* The decision becomes what is remembered here. */
 static void commit(struct redis_apply *op)
 {
+    if (op->decision.is_change)
+        expire_past(op);
+    tell_change(op);
     drop_ids(op);
     redis_remember_records(op->r, op->a, op->fresh);
     op->fresh = NULL;
@@ -151,6 +177,14 @@ static bool is_unwritten(const struct redis_apply *op, const struct binding_reco
     return r->is_own && !is_found && (op->a->is_dirty || redis_must_write(op->r, op->a));
 }
 
+static bool is_kept(const struct binding_record *r, const struct binding_record *keep)
+{
+    uint64_t id = redis_record_id(r);
+    while (keep && (!keep->is_own || redis_record_id(keep) != id))
+        keep = keep->next;
+    return r->is_own && keep;
+}
+
 /* Makes what stands in Redis what is remembered: own bindings stay if they stand there as they are
  * here, or older, having been refreshed here meanwhile. */
 static int remember_content(struct redis_apply *op, const struct redis_content *content)
@@ -174,8 +208,12 @@ static int remember_content(struct redis_apply *op, const struct redis_content *
     }
     for (struct binding_record *r = a->aor.first, *next; r; r = next) {
         next = r->next;
-        if (!is_unwritten(op, r, content))
-            redis_forget_record(op->r, a, r);
+        if (is_unwritten(op, r, content))
+            continue;
+        if (is_kept(r, keep))
+            redis_forget_record(op->r, a, r); /* for its copy */
+        else
+            redis_take_out(op->r, a, r, STORE_REPLACED_ELSEWHERE);
     }
     redis_remember_records(op->r, a, keep);
     a->is_known = rc == 0;
@@ -263,6 +301,7 @@ static void finish_away(struct redis_apply *op, bool was_sent)
     }
     if (is_removal(op)) {
         note_removals(op);
+        tell_change(op);
         drop_ids(op);
         redis_aors_wait(op->r->aors, op->a);
     } else if (was_sent && op->fresh)

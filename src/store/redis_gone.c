@@ -109,7 +109,7 @@ static void forget(struct redis_store *r, struct str aor, const struct redis_gon
         const struct redis_removal removal = {.kind = REDIS_REMOVE_ID,
                                               .id = id,
                                               .upto_ms = what->upto_ms};
-        redis_forget_record(r, a, record);
+        redis_take_out(r, a, record, STORE_REPLACED_ELSEWHERE);
         (void)redis_aor_add_removal(a, &removal);
     }
     a->is_held = is_held;

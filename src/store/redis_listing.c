@@ -78,18 +78,41 @@ void redis_find(struct store *s, struct str aor, struct arena *arena, store_foun
         done(arg, rc == -ENOMEM ? rc : -EAGAIN, NULL, 0);
 }
 
+/* What was held by whomever: nobody else tells of it. */
+static void tell_removed(const struct finding *f, struct redis_content *content)
+{
+    know_own(f->r, f->aor, content);
+    for (size_t i = 0; i < content->count; i++)
+        store_tell(&f->r->base, STORE_REMOVED_BY_ADMIN, f->aor, &content->bindings[i]);
+}
+
+/* Those that were removed, which have been told. */
+static void forget_removed(const struct finding *f, struct redis_aor *a,
+                           const struct redis_content *content)
+{
+    for (size_t i = 0; i < content->count; i++) {
+        struct binding_record *record = redis_aor_find_record(a, content->ids[i]);
+        if (record && record->refreshed_ms <= content->bindings[i].refreshed_ms)
+            redis_forget_record(f->r, a, record);
+    }
+    while (!a->is_busy && a->aor.first) /* and what Redis did not have (any more) */
+        redis_take_out(f->r, a, a->aor.first, STORE_REMOVED_BY_ADMIN);
+    a->is_known = false;
+    redis_aors_release(f->r->aors, a);
+}
+
 static void on_removed(void *arg, const struct redis_reply *reply)
 {
     const struct finding *f = arg;
-    bool is_done = reply && redis_reply_type(reply) == REDIS_TYPE_INTEGER;
+    bool is_done = reply && redis_reply_type(reply) == REDIS_TYPE_ARRAY;
+    struct redis_content content = {0};
+    if (is_done && redis_read_content(f->r, reply, 1, f->r->now_ms, f->arena, &content) == 0)
+        tell_removed(f, &content);
     struct redis_aor *a = is_done ? redis_aors_find(f->r->aors, f->aor) : NULL;
-    while (a && !a->is_busy && a->aor.first)
-        redis_forget_record(f->r, a, a->aor.first);
-    if (a) {
-        a->is_known = false;
-        redis_aors_release(f->r->aors, a);
-    }
-    f->done(f->arg, is_done ? 0 : -EAGAIN, NULL, is_done ? (size_t)redis_reply_integer(reply) : 0);
+    if (a)
+        forget_removed(f, a, &content);
+    size_t count = is_done ? (size_t)redis_reply_integer(redis_reply_item(reply, 0)) : 0;
+    f->done(f->arg, is_done ? 0 : -EAGAIN, NULL, count);
 }
 
 void redis_remove(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,

@@ -301,6 +301,7 @@ int redis_patch_remove_all(struct redis_store *r, struct str aor, redis_replied_
     if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
         return -ENOMEM;
     begin(&c, r, aor, own_node(r), own_epoch(r), ARGS_A_REMOVAL);
+    redis_args_put(&c, STR("show"));
     put_removal(&c, &removal);
     int rc = send_command(&c, r, done, arg);
     arena_fini(&arena);

@@ -11,12 +11,14 @@
 --       8 prefix of all nodes' lists of what they hold no more
 --       9.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
 --           "all", UPTO: every binding goes that was not refreshed after UPTO
+--           "show": the answer shall name what goes from here on
 --           "tell", ID, UPTO: the other nodes hear of such a removal; ID "*" for all
 --           "flow", FLOW: the bindings of that node's connection FLOW go
 --           "dead", NOW: all bindings that go with that node's connections do, if its lease is not
 --           there
 --           "set", ID, JSON, REFRESHED: is written, unless a later refresh is there
--- Returns the number of bindings that went away; -1: nothing was done, as that node is not dead.
+-- Returns the number of bindings that went away; -1: nothing was done, as that node is not dead. With
+-- "show" an array: that number, and then what went ("hash": names and values; "jambonz": the value).
 local key, realm = KEYS[1], KEYS[2]
 local now, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
 local node, epoch, transports = ARGV[5], ARGV[6], ARGV[7]
@@ -52,7 +54,14 @@ else
   end
 end
 
+local shown
 local function remove(id)
+  if shown and text[id] then
+    if LAYOUT == 'hash' then
+      shown[#shown + 1] = 'binding:' .. id
+    end
+    shown[#shown + 1] = text[id]
+  end
   bindings[id], text[id] = nil, nil
   fresh[id] = nil
   gone[id] = true
@@ -87,6 +96,8 @@ while ARGV[at] do
   elseif what == 'all' then
     local upto = tonumber(take())
     remove_all(function(binding) return binding.refreshedTime <= upto end)
+  elseif what == 'show' then
+    shown = {}
   elseif what == 'tell' then
     local note = take() .. ' ' .. take() .. ' ' .. ARGV[4]
     for _, member in ipairs(redis.call('SMEMBERS', KEYS[7])) do
@@ -176,5 +187,9 @@ if has_flow then
   redis.call('SADD', KEYS[7], epoch .. ' ' .. node) -- as in redis_save.lua
 else
   redis.call('SREM', KEYS[3], ARGV[4])
+end
+if shown then
+  table.insert(shown, 1, count)
+  return shown
 end
 return count

@@ -1,7 +1,7 @@
 #include "aor_table.h"
 #include "binding_record.h"
 #include "realm_counts.h"
-#include <aorta/store.h>
+#include "store_watch.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,8 +19,14 @@ struct shard {
     uint64_t expired_total;
 };
 
-struct memory_store {
+/* A worker's way in. */
+struct memory_view {
     struct store base;
+    struct memory_store *memory;
+};
+
+struct memory_store {
+    struct memory_view own; /* of who opened it */
     unsigned workers;
     uint64_t grace_ms;
     struct realm_counts *realms;
@@ -29,7 +35,7 @@ struct memory_store {
 
 static struct memory_store *memory_store(struct store *s)
 {
-    return (struct memory_store *)s; /* `base` comes first */
+    return ((struct memory_view *)s)->memory; /* `base` comes first */
 }
 
 static struct shard *lock_shard_of(struct memory_store *m, uint64_t hash)
@@ -84,22 +90,36 @@ static void remove_if_empty(struct shard *shard, struct aor *aor)
     free(aor);
 }
 
+/* Whatever takes it out: what is past its time has expired. The AOR stays, empty or not. */
+static void take_out(struct store *s, struct shard *shard, struct binding_record *r,
+                     enum store_change change)
+{
+    struct memory_store *m = memory_store(s);
+    if (ends_ms(m, r) <= shard->now_ms) {
+        change = STORE_EXPIRED;
+        shard->expired_total++;
+    }
+    if (store_is_watched(s)) {
+        struct binding view = binding_record_view(r);
+        store_tell(s, change, (struct str){r->aor->name, r->aor->name_len}, &view);
+    }
+    uncount(m, r->aor);
+    unlink_record(shard, r);
+    free(r);
+}
+
 struct expiry {
-    struct memory_store *store;
+    struct store *store;
     struct shard *shard;
 };
 
 static void expire(struct timer *timer, void *arg)
 {
     const struct expiry *expiry = arg;
-    struct shard *shard = expiry->shard;
     struct binding_record *r = (struct binding_record *)timer;
     struct aor *aor = r->aor;
-    uncount(expiry->store, aor);
-    unlink_record(shard, r);
-    free(r);
-    shard->expired_total++;
-    remove_if_empty(shard, aor);
+    take_out(expiry->store, expiry->shard, r, STORE_EXPIRED);
+    remove_if_empty(expiry->shard, aor);
 }
 
 static void free_records(struct binding_record *list)
@@ -115,6 +135,7 @@ static void free_records(struct binding_record *list)
 
 /* One REGISTER on its way. Arrays are in the arena. */
 struct change {
+    struct store *view;
     struct memory_store *store;
     struct shard *shard;
     const struct binding_request *request;
@@ -218,8 +239,22 @@ fail:
     return -ENOMEM;
 }
 
+/* A contact that comes back after its time has expired first. */
+static void take_out_past(struct change *c)
+{
+    struct binding_record *next = c->aor->first;
+    for (struct binding_record *r; (r = next);) {
+        next = r->next;
+        if (ends_ms(c->store, r) <= c->request->now_ms)
+            take_out(c->view, c->shard, r, STORE_EXPIRED);
+    }
+}
+
 static void commit(struct change *c)
 {
+    take_out_past(c);
+    if (store_is_watched(c->view))
+        store_tell_decision(c->view, c->request->aor, c->current, c->count, &c->decision, NULL);
     for (size_t k = 0; k < c->count; k++) {
         if (!c->decision.drop[k])
             continue;
@@ -268,7 +303,7 @@ static int apply_locked(struct change *c, struct store_outcome *outcome)
 static void memory_apply(struct store *s, const struct binding_request *request,
                          struct arena *arena, store_applied_fn *done, void *arg)
 {
-    struct change c = {.store = memory_store(s), .request = request, .arena = arena};
+    struct change c = {.view = s, .store = memory_store(s), .request = request, .arena = arena};
     c.hash = str_hash(request->aor);
     struct store_outcome outcome = {0};
     c.shard = lock_shard_of(c.store, c.hash);
@@ -280,6 +315,16 @@ static void memory_apply(struct store *s, const struct binding_request *request,
 }
 
 /* ---- Flows --------------------------------------------------------------------------------- */
+
+static void mark_dead(struct store *s, struct binding_record *r)
+{
+    bool was_dead = r->is_flow_dead;
+    r->is_flow_dead = true;
+    if (was_dead || !store_is_watched(s))
+        return;
+    struct binding view = binding_record_view(r);
+    store_tell(s, STORE_FLOW_CLOSED, (struct str){r->aor->name, r->aor->name_len}, &view);
+}
 
 static void memory_close_flow(struct store *s, struct str name, conn_id conn, bool remove)
 {
@@ -294,12 +339,10 @@ static void memory_close_flow(struct store *s, struct str name, conn_id conn, bo
         next = r->next;
         if (r->conn != conn)
             continue;
-        r->is_flow_dead = true;
-        if (remove) {
-            uncount(m, aor);
-            unlink_record(shard, r);
-            free(r);
-        }
+        if (remove)
+            take_out(s, shard, r, STORE_FLOW_CLOSED);
+        else
+            mark_dead(s, r);
     }
     if (aor)
         remove_if_empty(shard, aor);
@@ -389,12 +432,8 @@ static void memory_remove(struct store *s, struct str name, struct arena *arena,
     size_t count = 0;
     struct shard *shard = lock_shard_of(m, hash);
     struct aor *aor = aor_table_find(&shard->aors, name, hash);
-    for (; aor && aor->first; count++) {
-        struct binding_record *r = aor->first;
-        uncount(m, aor);
-        unlink_record(shard, r);
-        free(r);
-    }
+    for (; aor && aor->first; count++)
+        take_out(s, shard, aor->first, STORE_REMOVED_BY_ADMIN);
     if (aor)
         remove_if_empty(shard, aor);
     unlock(shard);
@@ -511,7 +550,7 @@ static void memory_tick(struct store *s, unsigned worker, uint64_t now_ms)
         struct shard *shard = &m->shard[i];
         pthread_mutex_lock(&shard->lock);
         hear_time(shard, now_ms);
-        timer_wheel_advance(&shard->wheel, now_ms, expire, &(struct expiry){m, shard});
+        timer_wheel_advance(&shard->wheel, now_ms, expire, &(struct expiry){s, shard});
         unlock(shard);
     }
 }
@@ -559,6 +598,10 @@ static void shard_fini(struct shard *shard)
 static void memory_close(struct store *s)
 {
     struct memory_store *m = memory_store(s);
+    if (s != &m->own.base) {
+        free(s);
+        return;
+    }
     for (size_t i = 0; i < SHARDS; i++)
         shard_fini(&m->shard[i]);
     realm_counts_free(m->realms);
@@ -591,7 +634,7 @@ struct store *store_memory_open(unsigned workers, uint32_t grace_ms)
     if (!m)
         return NULL;
     memset(m, 0, sizeof *m);
-    m->base.ops = &memory_ops;
+    m->own = (struct memory_view){.base = {.ops = &memory_ops}, .memory = m};
     m->workers = workers;
     m->grace_ms = grace_ms;
     m->realms = realm_counts_new();
@@ -604,8 +647,17 @@ struct store *store_memory_open(unsigned workers, uint32_t grace_ms)
             rc = aor_table_init(&shard->aors);
     }
     if (rc < 0) {
-        memory_close(&m->base);
+        memory_close(&m->own.base);
         return NULL;
     }
-    return &m->base;
+    return &m->own.base;
+}
+
+struct store *store_memory_view(struct store *memory)
+{
+    struct memory_view *view = malloc(sizeof *view);
+    if (!view)
+        return NULL;
+    *view = (struct memory_view){.base = {.ops = &memory_ops}, .memory = memory_store(memory)};
+    return &view->base;
 }

@@ -205,22 +205,44 @@ void redis_forget_record(struct redis_store *r, struct redis_aor *a, struct bind
         add(&redis_counts(r)->aors, -1);
 }
 
+static bool is_past(const struct redis_store *r, const struct binding_record *record)
+{
+    return record->expires_ms + r->aors->grace_ms <= r->now_ms;
+}
+
+void redis_take_out(struct redis_store *r, struct redis_aor *a, struct binding_record *record,
+                    enum store_change change)
+{
+    if (record->is_own && is_past(r, record)) {
+        change = STORE_EXPIRED;
+        add(&redis_counts(r)->expired_total, 1);
+    }
+    if (record->is_own && store_is_watched(&r->base)) {
+        struct binding view = binding_record_view(record);
+        store_tell(&r->base, change, redis_aor_name(a), &view);
+    }
+    redis_forget_record(r, a, record);
+}
+
 /* The key's own end takes the last binding of an AOR along; of several, one must be taken out. */
+void redis_expire_record(struct redis_store *r, struct redis_aor *a, struct binding_record *record)
+{
+    const struct redis_removal removal = {.kind = REDIS_REMOVE_ID,
+                                          .id = redis_record_id(record),
+                                          .upto_ms = record->refreshed_ms};
+    bool was_own = record->is_own;
+    redis_take_out(r, a, record, STORE_EXPIRED);
+    if (was_own && a->aor.first)
+        (void)redis_aor_add_removal(a, &removal);
+}
+
 static void expire(struct timer *timer, void *arg)
 {
     struct redis_store *r = arg;
     struct binding_record *record = (struct binding_record *)timer;
     struct redis_aor *a = redis_aor_of(record->aor);
-    const struct redis_removal removal = {.kind = REDIS_REMOVE_ID,
-                                          .id = redis_record_id(record),
-                                          .upto_ms = record->refreshed_ms};
-    bool was_own = record->is_own;
-    redis_forget_record(r, a, record);
-    if (was_own) {
-        add(&redis_counts(r)->expired_total, 1);
-        if (a->aor.first && redis_aor_add_removal(a, &removal) == 0)
-            redis_patch_aor(r, a);
-    }
+    redis_expire_record(r, a, record);
+    redis_patch_aor(r, a);
     redis_aors_release(r->aors, a);
 }
 
@@ -279,6 +301,17 @@ static void on_down(void *arg, const char *why)
 
 /* ---- Flows --------------------------------------------------------------------------------- */
 
+static void mark_dead(struct redis_store *r, struct redis_aor *a, struct binding_record *record)
+{
+    bool was_dead = record->is_flow_dead;
+    record->is_flow_dead = true;
+    a->is_dirty = true;
+    if (was_dead || !store_is_watched(&r->base))
+        return;
+    struct binding view = binding_record_view(record);
+    store_tell(&r->base, STORE_FLOW_CLOSED, redis_aor_name(a), &view);
+}
+
 static void redis_close_flow(struct store *s, struct str name, conn_id conn, bool remove)
 {
     struct redis_store *r = redis_store(s);
@@ -291,10 +324,10 @@ static void redis_close_flow(struct store *s, struct str name, conn_id conn, boo
         next = record->next;
         if (!record->is_own || record->conn != conn)
             continue;
-        record->is_flow_dead = true;
-        a->is_dirty |= !remove;
         if (remove)
-            redis_forget_record(r, a, record);
+            redis_take_out(r, a, record, STORE_FLOW_CLOSED);
+        else
+            mark_dead(r, a, record);
     }
     /* Also when none is remembered: a command that nobody heard the answer of may have left one. */
     const struct redis_removal removal = {.kind = REDIS_REMOVE_FLOW, .conn = conn};

@@ -6,6 +6,7 @@
 #define AORTA_STORE_REDIS_INTERNAL_H
 #include "realm_counts.h"
 #include "redis_aors.h"
+#include "store_watch.h"
 #include <aorta/bans.h>
 #include <aorta/ratelimit.h>
 #include <aorta/redis_client.h>
@@ -89,6 +90,11 @@ void redis_hear_time(struct redis_store *r, uint64_t now_ms);
 void redis_remember_records(struct redis_store *r, struct redis_aor *a,
                             struct binding_record *list);
 void redis_forget_record(struct redis_store *r, struct redis_aor *a, struct binding_record *record);
+/* Forgets it, and tells if it was own: what is past its time has expired, whatever takes it out. */
+void redis_take_out(struct redis_store *r, struct redis_aor *a, struct binding_record *record,
+                    enum store_change change);
+/* Takes out what is past its time, in Redis too where that does not go with the key. */
+void redis_expire_record(struct redis_store *r, struct redis_aor *a, struct binding_record *record);
 /* Redis was found to have lost everything: whoever holds bindings writes them again. */
 void redis_report_loss(struct redis_store *r, const char *how);
 /* Begins to write everything again if somebody has reported a loss. */
@@ -115,7 +121,8 @@ void redis_patch_pump(struct redis_store *r);
 /* Removes whatever bindings the connections of a dead node left at `aor`. */
 int redis_patch_dead(struct redis_store *r, struct str aor, struct str node, struct str epoch,
                      redis_replied_fn *done, void *arg);
-/* Removes all bindings of `aor` that were refreshed until now. */
+/* Removes all bindings of `aor` that were refreshed until now. The reply is an array: how many
+ * there were, and then what they were, as redis_read_content() reads it. */
 int redis_patch_remove_all(struct redis_store *r, struct str aor, redis_replied_fn *done,
                            void *arg);
 

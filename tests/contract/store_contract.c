@@ -14,11 +14,35 @@
 
 static const struct store_contract *backend; /* cmocka passes one pointer, which is the fixture's */
 
+enum { HEARD_BYTES = 4096 };
+
 struct fixture {
     struct store *store;
+    struct store_watcher watcher;
+    struct buf heard; /* of changes: "added sip:a@h, " and so on */
+    char heard_memory[HEARD_BYTES];
     struct config config;
     struct arena arena; /* for what a test keeps, not for the store */
 };
+
+static void hear(void *arg, enum store_change change, struct str aor, const struct binding *b,
+                 const struct binding *by)
+{
+    static const char *const name[STORE_CHANGES] = {
+        [STORE_ADDED] = "added",
+        [STORE_RENEWED] = "renewed",
+        [STORE_REMOVED] = "removed",
+        [STORE_EVICTED] = "evicted",
+        [STORE_EXPIRED] = "expired",
+        [STORE_FLOW_CLOSED] = "closed",
+        [STORE_REMOVED_BY_ADMIN] = "removed by admin",
+        [STORE_REPLACED_ELSEWHERE] = "replaced elsewhere",
+    };
+    struct fixture *f = arg;
+    assert_int_equal(by != NULL, change == STORE_EVICTED);
+    buf_printf(&f->heard, "%s %.*s %.*s%s, ", name[change], STR_ARG(str_slice(aor, 0, 1)),
+               STR_ARG(b->contact), b->is_flow_dead ? " (dead)" : "");
+}
 
 static int setup(void **state)
 {
@@ -28,6 +52,10 @@ static int setup(void **state)
     *state = f;
     f->config = register_config();
     f->store = backend->open();
+    f->watcher = (struct store_watcher){.changed = hear, .arg = f};
+    buf_init_fixed(&f->heard, f->heard_memory, HEARD_BYTES);
+    if (f->store)
+        store_watch(f->store, &f->watcher);
     return f->store ? arena_init(&f->arena, 65536, 16 << 20) : -1;
 }
 
@@ -409,6 +437,162 @@ static void removes_the_aor_with_its_last_flow(void **state)
     assert_int_equal(counts.expired_total, 0);
 }
 
+/* ---- What is told -------------------------------------------------------------------------- */
+
+static void assert_heard(struct fixture *f, const char *expected)
+{
+    settle(f);
+    if (!str_eq(buf_str(&f->heard), str_from(expected)))
+        fail_msg("heard \"%.*s\", not \"%s\"", STR_ARG(buf_str(&f->heard)), expected);
+    buf_clear(&f->heard);
+}
+
+static void tells_what_requests_change(void **state)
+{
+    struct fixture *f = *state;
+    f->config.max_contacts = 2;
+    static const struct {
+        struct register_step step;
+        const char *heard;
+    } row[] = {
+        {STEP(0,                                 "1", 1,     A B,                                  BINDING_OK,             "sip:a@h=3600 sip:b@h=3600",                         "new"),
+         "added a sip:a@h, added a sip:b@h, "                                                                                                                                                                                                                                                               },
+        {STEP(1,                                 "1", 2,     A,                                    BINDING_OK,             "sip:a@h=3600 sip:b@h=3599",                         "refresh"),
+         "renewed a sip:a@h, "                                                                                                                                                                                                                                                                              },
+        {STEP(1,                                 "1", 2,     A,                                    BINDING_OUT_OF_ORDER,   "",                                                  "CSeq"),                                        ""                                                                          },
+        {STEP(1,                                 "1", 3,     A "Expires: 5\n",                     BINDING_INTERVAL_BRIEF, "",                                                  "time",                                         .brief_s = 60),                                                               ""},
+        {STEP(1,                                      "2",                                    1, A, BINDING_NEEDS_AUTH,                      "",                                                       "proof",                                                                              .is_stranger = true),                                                                                             ""},
+        {STEP(2,                                    "1",                                       4,                                       "",                                     BINDING_OK,                    "sip:a@h=3599 sip:b@h=3598",                               "fetch"),                               ""},
+        {STEP(2,                                    "1",                                       5,                                       "Contact: <sip:x@h>;expires=0\n",                                     BINDING_OK,                    "sip:a@h=3599 sip:b@h=3598",
+         "of nothing"),
+         ""                                },
+        {STEP(3,                                     "3",                                        1,                                        "Contact: <sip:c@h>\n",                                     BINDING_OK,                   "sip:c@h=3600 sip:a@h=3598",
+         "one too many"),
+         "evicted a sip:b@h, added a sip:c@h, "       },
+        {STEP(4, "1",    6,    A "Expires: 0\n",                                     BINDING_OK,                                                       "sip:c@h=3599",                                                                                       "removal"),
+         "removed a sip:a@h, "                                                                                       },
+        {STEP(5,                  "3",                     2,                     B "Contact: <sip:c@h>;expires=0\n",                                     BINDING_OK,                                      "sip:b@h=3600",                                   "both"),
+         "removed a sip:c@h, added a sip:b@h, "},
+        {STEP(6, "4",    1,    A,                                     BINDING_OK,                                                       "sip:a@h=3600 sip:b@h=3599",                                                                                                      "one more"),
+         "added a sip:a@h, "                                                                                                                            },
+        {STEP(7,                    "1",                       1,                       A,                                     BINDING_REALM_FULL,                                    "",                                                                "room",                                                        .room = 2,.aor = "b@example.com"), ""},
+        {STEP(7,                             "5",         1,            "Contact: *\nExpires: 0\n",                                                BINDING_OK,                                                                 "",                                                                                     "all"),
+         "removed a sip:a@h, removed a sip:b@h, "                                                                                                                                       },
+        {STEP(7,                                    "5",                                 2,           "Contact: *\nExpires: 0\n",                                               BINDING_OK,                                                                "",                                                                             "none"),                                                                                          ""},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        play(f, &row[i].step, 1);
+        assert_heard(f, row[i].heard);
+    }
+}
+
+static void tells_what_comes_back_with_another_address(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, "Contact: <sip:a@h>;+sip.instance=\"<urn:x>\"\n", BINDING_OK,
+             "sip:a@h=3600", "a page", .conn = 5),
+        STEP(1, "2", 1, "Contact: <sip:b@h>;+sip.instance=\"<urn:x>\"\n", BINDING_OK,
+             "sip:b@h=3600", "reloaded", .conn = 6),
+    };
+    PLAY(f, step);
+    assert_heard(f, "added a sip:a@h, renewed a sip:b@h, ");
+    close_flow(f, 5, true);
+    assert_heard(f, "");
+    close_flow(f, 6, true);
+    assert_heard(f, "closed a sip:b@h, ");
+}
+
+static void tells_what_expires(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, "Contact: <sip:a@h>;expires=60, <sip:b@h>;expires=100\n", BINDING_OK,
+             "sip:a@h=60 sip:b@h=100", "two"),
+    };
+    PLAY(f, step);
+    assert_heard(f, "added a sip:a@h, added a sip:b@h, ");
+    tick(f, 69);
+    assert_heard(f, "");
+    tick(f, 72);
+    assert_heard(f, "expired a sip:a@h, ");
+    tick(f, 73);
+    assert_heard(f, "");
+    static const struct register_step again[] = {
+        STEP(110, "2", 1, B, BINDING_OK, "sip:b@h=3600", "back before it was ticked away"),
+    };
+    PLAY(f, again);
+    tick(f, 113);
+    assert_heard(f, "expired a sip:b@h, added a sip:b@h, ");
+    assert_found(f, "a@example.com", "sip:b@h");
+    struct store_counts counts;
+    f->store->ops->count(f->store, &counts);
+    assert_int_equal(counts.expired_total, 2);
+}
+
+static void tells_what_goes_with_its_connection(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "by WSS", .conn = 5),
+        STEP(1, "2", 1, B, BINDING_OK, "sip:b@h=3600 sip:a@h=3599", "by another", .conn = 6),
+    };
+    PLAY(f, step);
+    assert_heard(f, "added a sip:a@h, added a sip:b@h, ");
+    close_flow(f, 7, true);
+    assert_heard(f, "");
+    close_flow(f, 5, false);
+    assert_heard(f, "closed a sip:a@h (dead), ");
+    close_flow(f, 6, true);
+    assert_heard(f, "closed a sip:b@h, ");
+    close_flow(f, 6, true);
+    assert_heard(f, "");
+    static const struct register_step back[] = {
+        STEP(2, "1", 2, A, BINDING_OK, "sip:a@h=3600", "by a third", .conn = 8),
+    };
+    PLAY(f, back);
+    assert_heard(f, "renewed a sip:a@h, ");
+}
+
+static void tells_what_an_admin_removes(void **state)
+{
+    struct fixture *f = *state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "one", .conn = 5),
+        STEP(1, "1", 2, B, BINDING_OK, "sip:b@h=3600 sip:a@h=3599", "and another", .conn = 5),
+    };
+    PLAY(f, step);
+    assert_heard(f, "added a sip:a@h, added a sip:b@h, ");
+    assert_int_equal(remove_aor(f, "a@example.com"), 2);
+    assert_heard(f, "removed by admin a sip:b@h, removed by admin a sip:a@h, ");
+    assert_int_equal(remove_aor(f, "a@example.com"), 0);
+    close_flow(f, 5, true);
+    assert_heard(f, "");
+}
+
+static void count_call(void *arg, enum store_change change, struct str aor, const struct binding *b,
+                       const struct binding *by)
+{
+    (void)change, (void)aor, (void)b, (void)by;
+    ++*(int *)arg;
+}
+
+static void tells_all_watchers(void **state)
+{
+    struct fixture *f = *state;
+    int calls = 0;
+    struct store_watcher second = {.changed = count_call, .arg = &calls};
+    store_watch(f->store, &second);
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "sip:a@h=3600", "one"),
+    };
+    PLAY(f, step);
+    assert_heard(f, "added a sip:a@h, ");
+    assert_int_equal(calls, 1);
+    assert_int_equal(remove_aor(f, "a@example.com"), 1);
+    assert_int_equal(calls, 2);
+}
+
 /* ---- What is kept -------------------------------------------------------------------------- */
 
 struct copied {
@@ -646,6 +830,12 @@ int store_contract_run(const struct store_contract *which)
         TEST(closes_flows),
         TEST(knows_the_calls_of_living_bindings),
         TEST(removes_the_aor_with_its_last_flow),
+        TEST(tells_what_requests_change),
+        TEST(tells_what_comes_back_with_another_address),
+        TEST(tells_what_expires),
+        TEST(tells_what_goes_with_its_connection),
+        TEST(tells_what_an_admin_removes),
+        TEST(tells_all_watchers),
         TEST(keeps_every_member),
         TEST(lists_everything_once),
         TEST(lists_what_stays_while_others_come_and_go),

@@ -209,6 +209,141 @@ static void tell(struct node *n)
     n->now_ms = REGISTER_EPOCH_MS + 1000;
 }
 
+/* ---- What is told ----------------------------------------------------------------------------
+ */
+
+struct ears {
+    struct store_watcher watcher;
+    struct buf heard; /* "1 sip:a@h, ": number of the change */
+    char memory[512];
+};
+
+static void hear(void *arg, enum store_change change, struct str aor, const struct binding *b,
+                 const struct binding *by)
+{
+    (void)by;
+    struct ears *ears = arg;
+    assert_true(str_eq(aor, STR("a@example.com")));
+    buf_printf(&ears->heard, "%d %.*s, ", (int)change, STR_ARG(b->contact));
+}
+
+static void listen_to(struct node *n, struct ears *ears)
+{
+    ears->watcher = (struct store_watcher){.changed = hear, .arg = ears};
+    buf_init_fixed(&ears->heard, ears->memory, sizeof ears->memory);
+    store_watch(n->store, &ears->watcher);
+}
+
+static void assert_heard(struct ears *ears, enum store_change change, const char *contact)
+{
+    char expected[128] = "";
+    if (contact)
+        snprintf(expected, sizeof expected, "%d %s, ", (int)change, contact);
+    if (!str_eq(buf_str(&ears->heard), str_from(expected)))
+        fail_msg("heard \"%.*s\", not \"%s\"", STR_ARG(buf_str(&ears->heard)), expected);
+    buf_clear(&ears->heard);
+}
+
+static void take_removed(void *arg, int error, const struct binding *bindings, size_t count)
+{
+    (void)bindings, (void)count;
+    assert_int_equal(error, 0);
+    *(bool *)arg = true;
+}
+
+static void remove_all(struct node *n)
+{
+    bool is_done = false;
+    struct arena arena;
+    assert_int_equal(arena_init(&arena, 4096, 1 << 20), 0);
+    n->store->ops->remove(n->store, STR("a@example.com"), &arena, take_removed, &is_done);
+    run_until(n, &is_done, NULL);
+    arena_fini(&arena);
+}
+
+static bool has_read_notes(struct node *n)
+{
+    return is_ready(n) && n->store->ops->is_idle(n->store) &&
+           strcmp(ask("LLEN aorta:user:gone:one"), "0") == 0;
+}
+
+/* Of two nodes that share an AOR, each change is told once; who held it hears that it is elsewhere.
+ */
+static void tells_one_node_only(void **state)
+{
+    (void)state;
+    static const struct register_step here = STEP(0, "1", 1, A, BINDING_OK, "", "a here");
+    static const struct register_step there = STEP(1, "1", 2, A, BINDING_OK, "", "a there");
+    static const struct register_step away = STEP(2, "1", 3, A "Expires: 0\n", BINDING_OK, "", "");
+    static const struct register_step back = STEP(3, "2", 1, A, BINDING_OK, "", "a here again");
+    static const enum redis_layout layouts[] = {REDIS_LAYOUT_HASH, REDIS_LAYOUT_JAMBONZ};
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        struct node one, two;
+        struct ears first, second;
+        ask("FLUSHALL");
+        open_node(&one, "one", layouts[i]);
+        open_node(&two, "two", layouts[i]);
+        listen_to(&one, &first);
+        listen_to(&two, &second);
+        run_until(&one, NULL, is_ready);
+        run_until(&two, NULL, is_ready);
+        expect(&one, &here, 0);
+        assert_heard(&first, STORE_ADDED, "sip:a@h");
+        expect(&two, &there, 0);
+        assert_heard(&second, STORE_RENEWED, "sip:a@h");
+        tell(&one);
+        run_until(&one, NULL, has_read_notes);
+        assert_heard(&first, STORE_REPLACED_ELSEWHERE, "sip:a@h");
+        expect(&two, &away, 0);
+        assert_heard(&second, STORE_REMOVED, "sip:a@h");
+        run_until(&one, NULL, has_read_notes);
+        assert_heard(&first, STORE_ADDED, NULL);
+
+        expect(&one, &back, 0);
+        assert_heard(&first, STORE_ADDED, "sip:a@h");
+        two.store->ops->tick(two.store, 0, REGISTER_EPOCH_MS + 4000);
+        remove_all(&two); /* which does not hold it */
+        assert_heard(&second, STORE_REMOVED_BY_ADMIN, "sip:a@h");
+        run_until(&one, NULL, has_read_notes);
+        assert_heard(&first, STORE_REPLACED_ELSEWHERE, "sip:a@h");
+        close_node(&one);
+        close_node(&two);
+    }
+}
+
+static void tells_what_it_grants_while_redis_is_away(void **state)
+{
+    (void)state;
+    static const struct register_step first =
+        STEP(0, "1", 1, A, BINDING_OK, "", "while it is there");
+    static const struct register_step refresh = STEP(1, "1", 2, A, BINDING_OK, "", "a refresh");
+    static const struct register_step fresh = STEP(1, "2", 1, B, BINDING_OK, "", "a new one");
+    static const struct register_step removal =
+        STEP(2, "1", 3, A "Expires: 0\n", BINDING_OK, "", "a removal");
+    struct node n;
+    struct ears ears;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    listen_to(&n, &ears);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &first, 0);
+    assert_heard(&ears, STORE_ADDED, "sip:a@h");
+    redis_server_kill(server);
+    tell(&n);
+    run_until(&n, NULL, is_away);
+    expect(&n, &refresh, 0);
+    assert_heard(&ears, STORE_RENEWED, "sip:a@h");
+    expect(&n, &fresh, -EAGAIN);
+    assert_heard(&ears, STORE_ADDED, NULL);
+    expect(&n, &removal, -EAGAIN);
+    assert_heard(&ears, STORE_REMOVED, "sip:a@h");
+    redis_server_start(server);
+    run_until(&n, NULL, is_settled);
+    assert_string_equal(count_bindings(), "0");
+    assert_heard(&ears, STORE_ADDED, NULL); /* nothing once more */
+    close_node(&n);
+}
+
 /* ---- Redis away, and back without anything ----------------------------------------------------
  */
 
@@ -492,6 +627,8 @@ static void stands_junk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_one_node_only),
+        cmocka_unit_test(tells_what_it_grants_while_redis_is_away),
         cmocka_unit_test(keeps_what_it_holds_while_redis_is_away),
         cmocka_unit_test(writes_again_what_was_flushed),
         cmocka_unit_test(shares_an_aor),

@@ -205,7 +205,7 @@ static struct fixture *open_web(const char *www, size_t demo_users)
     assert_non_null(f);
     memset(f, 0, sizeof *f);
     f->config.node = node_name;
-    f->store = (struct fake_store){.store = {&fake_ops}, .contact_bytes = 8};
+    f->store = (struct fake_store){.store = {.ops = &fake_ops}, .contact_bytes = 8};
     f->state = NODE_RUNNING;
     const struct web_info info = {
         .config = &f->config,

@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libosip2-dev libmbedtls-dev libcjson-dev
   libwebsockets-dev libwebsockets-evlib-uv libssl-dev libcurl4-openssl-dev libhiredis-dev ca-certificates)
-TEST_PACKAGES=(libcmocka-dev sip-tester baresip-core chromium valgrind openssl redis-server nginx-light haproxy python3-redis)
+TEST_PACKAGES=(libcmocka-dev sip-tester baresip-core chromium valgrind openssl redis-server nginx-light haproxy prometheus python3-redis)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 # Only tests/bench/run.sh: what aorta is measured beside.
 BENCH_PACKAGES=(kamailio kamailio-websocket-modules kamailio-tls-modules kamailio-redis-modules kamailio-utils-modules)
@@ -27,6 +27,18 @@ has_node() {
   [ "${version%%.*}" -ge "$OLDEST_NODE" ]
 }
 
+# As root, with the packages as arguments: the tests start their own servers, so the packages' services
+# must not take their ports. Debian asks this file before it starts one.
+# shellcheck disable=SC2016 # sh is to expand them
+INSTALL_WITHOUT_SERVICES='
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap "rm -f $policy" EXIT
+  trap "exit 1" HUP INT TERM
+  printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy || exit
+fi
+DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"'
+
 # install_packages NAME...: installs what is missing, with Node.js if that is missing too.
 install_packages() {
   local missing=() name
@@ -47,8 +59,7 @@ install_packages() {
   fi
   say "installing Debian packages: ${missing[*]}"
   "${as_root[@]}" apt-get -q update || return
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get -q -y --no-install-recommends install "${missing[@]}"
+  "${as_root[@]}" sh -c "$INSTALL_WITHOUT_SERVICES" sh "${missing[@]}"
 }
 
 # npm_packages FOLDER: what its lock file says, unless just that is there already.

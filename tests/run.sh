@@ -22,7 +22,7 @@ done
 
 TSAN_FILES=(reload nodes bans_callback redis_faults redis jambonz callback realms transport)
 # Integration tests that load the machine, or measure: one at a time. The others wait most of the time, two at once.
-ALONE_FILES=(crowd growth load memory no_memory noise overload reload_fleet scale secrets slow_peers)
+ALONE_FILES=(crowd growth load memory metrics no_memory noise overload reload_fleet scale secrets slow_peers)
 NODE_TESTS_MAX_S=900 # a client library that never stops reconnecting must not keep us here for ever
 passed=0
 failed=0

@@ -42,12 +42,26 @@ enum auth_verdict {
     AUTH_UNAVAILABLE, /* whoever decides cannot be asked: 503 */
 };
 
+/* Why somebody is challenged, with AUTH_CHALLENGE or AUTH_STALE. */
+enum auth_reason {
+    AUTH_NO_REASON,
+    AUTH_NO_CREDENTIALS,   /* or none for this realm */
+    AUTH_OTHER_ALGORITHM,  /* one that was not offered */
+    AUTH_NONCE_FOREIGN,    /* not one of ours */
+    AUTH_NONCE_OLD_START,  /* from before a restart */
+    AUTH_NONCE_EXPIRED,    /* older than auth.nonceTtl */
+    AUTH_NONCE_OTHER_FLOW, /* handed to another connection or address */
+    AUTH_NONCE_USED,       /* with this nc, or one above it */
+    AUTH_REASONS
+};
+
 enum { AUTH_GRANT_BYTES = 4096, AUTH_MESSAGE_BYTES = 256 };
 #define AUTH_BAN_FOR_EVER (-1)
 
 struct auth_result {
     enum auth_verdict verdict;
-    const char *cause; /* for the log and the metrics; constant text, never secret, never NULL */
+    const char *cause;       /* for the log; constant text, never secret, never NULL */
+    enum auth_reason reason; /* AUTH_CHALLENGE and AUTH_STALE, for the metrics */
 
     /* AUTH_OK by a callback: */
     uint32_t expires_limit_s; /* 0: none */
@@ -66,7 +80,8 @@ struct auth_result {
     /* What the callback says, cut to AUTH_MESSAGE_BYTES: text from outside, or empty. */
     struct str message;
     bool was_asked;   /* the callback was, for this very request */
-    uint32_t took_ms; /* and took so long, waiting for a free connection included */
+    bool has_decided; /* and said yes or no */
+    uint64_t took_us; /* was_asked: so long, waiting for a free connection included */
 };
 /* Runs exactly once, perhaps before auth_check() returns. `result` is valid only during it; the
  * texts in it are in the arena of the request. */

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 uint64_t clock_now_ms(void);
+/* The same in microseconds, for how long something took. */
+uint64_t clock_now_us(void);
 
 /* A time as a date of the Gregorian calendar, in UTC. */
 struct clock_date {

@@ -42,6 +42,12 @@ void http_lane_close(struct http_lane *lane);
 /* How long a request that is posted now is likely to wait for a connection, in ms, going by how
  * long answers took so far. */
 uint32_t http_lane_wait_ms(const struct http_lane *lane);
+/* Requests that wait for a connection, and connections, idle ones and those that are being made
+ * included. */
+struct http_lane_load {
+    size_t waiting, connections;
+};
+struct http_lane_load http_lane_load(const struct http_lane *lane);
 
 struct http_answer {
     /* 0: a whole answer came, whatever its status. Else a negative errno: -ETIMEDOUT, -ENOBUFS (too

@@ -20,6 +20,16 @@ struct net_loop_events {
 };
 enum { NET_LOOP_TICK_MS = 100 };
 
+/* How a TLS handshake ended. */
+enum net_tls_end {
+    NET_TLS_FULL,
+    NET_TLS_RESUMED,  /* with a ticket of an earlier one */
+    NET_TLS_PROTOCOL, /* what the peer sent or offered was refused here */
+    NET_TLS_ALERT,    /* the peer refused: our certificate, say */
+    NET_TLS_CLOSED,   /* the peer went away */
+    NET_TLS_GIVEN_UP, /* net_stream_close() */
+};
+
 struct net_stream_events {
     /* Plain bytes have come; they may be changed in place and are gone afterwards. False closes
      * the stream when this returns. */
@@ -28,6 +38,9 @@ struct net_stream_events {
     bool (*writable)(void *owner);
     /* The last call for this stream. */
     void (*closed)(void *owner);
+    /* Once for each TLS stream, also for one that net_stream_adopt() then has no success with: from
+     * there, or before `closed`. Nothing may be asked of the stream. */
+    void (*shaken)(void *owner, enum net_tls_end how);
 };
 
 struct net_tls_ticket_key {
@@ -71,7 +84,8 @@ int net_loop_set_certificate(struct net_loop *loop, struct net_certificate *cert
 
 /* ---- Streams ------------------------------------------------------------------------------- */
 
-/* Takes the connected socket `fd`, in every case. -EIO when it failed at once; then no event comes.
+/* Takes the connected socket `fd`, in every case. -EIO when it failed at once; then no event comes,
+ * but for `shaken`.
  * With `is_tls` the handshake goes first, and bytes come after it. */
 int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
                      struct net_stream **out);
@@ -166,7 +180,8 @@ void net_websocket_accept(struct str key, char out[NET_WEBSOCKET_ACCEPT_TEXT]);
 int net_probe_address(const struct net_address *address, bool is_datagram);
 /* How much of what a connected socket sends may wait for its peer to take it. */
 void net_limit_unread(int fd, uint32_t max_bytes);
-/* How many more files this process may open. */
+/* How many files this process has open, and how many more it may open. */
+uint64_t net_files_open(void);
 uint64_t net_files_left(void);
 /* One GET, and waits for its answer: not on a loop's thread. The status, or a negative errno. */
 int net_http_get(const struct net_address *address, const char *path, uint32_t timeout_ms);

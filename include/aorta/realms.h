@@ -30,8 +30,16 @@ int realms_load(const struct config *config, struct users *demo_users, struct re
 void realms_free(struct realms *realms);
 /* The realm of that name (any case), else "*"; NULL: the domain is not served. */
 const struct realm *realms_find(const struct realms *realms, struct str domain);
+/* All of them, in the configuration's order. */
+size_t realms_count(const struct realms *realms);
+const struct realm *realms_at(const struct realms *realms, size_t i);
 /* Of all files together. */
 size_t realms_user_count(const struct realms *realms);
+
+/* Any thread: did it answer when it was asked last? Has it been away for so long that it is asked
+ * only once a second? */
+bool callback_is_answering(const struct callback *callback);
+bool callback_is_away(const struct callback *callback);
 
 /* ---- A worker's ways to the callbacks ------------------------------------------------------- */
 
@@ -42,4 +50,7 @@ struct callback_lanes *callback_lanes_new(const struct realms *realms, struct ht
                                           unsigned workers);
 /* What waits for a callback ends with AUTH_UNAVAILABLE. NULL is fine. */
 void callback_lanes_free(struct callback_lanes *lanes);
+/* Adds what there is in all of them. On the worker's thread. NULL is fine. */
+struct http_lane_load;
+void callback_lanes_load(const struct callback_lanes *lanes, struct http_lane_load *sum);
 #endif

@@ -9,6 +9,7 @@
  * its sender made it. */
 #ifndef AORTA_REDIS_CLIENT_H
 #define AORTA_REDIS_CLIENT_H
+#include <aorta/histogram.h>
 #include <aorta/net.h>
 #include <aorta/str.h>
 
@@ -26,7 +27,8 @@ struct redis_client_options {
     /* A command unanswered for so long, and for 0.1 s more in case it was us who were held up: the
      * connection is given up. */
     uint32_t command_timeout_ms;
-    size_t max_pending; /* commands unanswered at a time; more are refused */
+    size_t max_pending;          /* commands unanswered at a time; more are refused */
+    struct histogram *durations; /* from a command to its answer; NULL: not measured */
 };
 
 struct redis_client_events {

@@ -44,6 +44,9 @@ void registrar_free(struct registrar *r);
 bool registrar_is_idle(const struct registrar *r);
 /* Requests that wait for others, in percent of the most that may. */
 uint32_t registrar_load_percent(const struct registrar *r);
+/* What waits, for whom; *callbacks begins zeroed. */
+uint32_t registrar_count_transactions(const struct registrar *r);
+void registrar_callback_load(const struct registrar *r, struct http_lane_load *callbacks);
 /* So busy is the worker, from now on: REGISTERs are refused accordingly. */
 void registrar_set_overload(struct registrar *r, enum overload_level level);
 /* From now on these settings hold, for requests that begin. Holds them as long as one of its

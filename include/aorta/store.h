@@ -68,12 +68,16 @@ struct store_ops {
     void (*remove)(struct store *s, struct str aor, struct arena *arena, store_found_fn *done,
                    void *arg);
     void (*count)(struct store *s, struct store_counts *out);
+    /* Of these bindings, those of one domain. */
+    uint64_t (*count_realm)(struct store *s, struct str realm);
     /* Removes what is past its time. Each worker calls it every NET_LOOP_TICK_MS or so with its
      * number. */
     void (*tick)(struct store *s, unsigned worker, uint64_t now_ms);
     bool (*is_ready)(struct store *s);
     /* For how long it has owed an answer to this worker, in ms. */
     uint32_t (*lag_ms)(struct store *s);
+    /* How many answers it owes to this worker. */
+    size_t (*pending)(struct store *s);
     /* Is nothing on its way any more that others should still see? */
     bool (*is_idle)(struct store *s);
     /* The node is about to end: tells the others. */

@@ -4,6 +4,7 @@
 #ifndef AORTA_STORE_REDIS_H
 #define AORTA_STORE_REDIS_H
 #include <aorta/bans.h>
+#include <aorta/histogram.h>
 #include <aorta/net.h>
 #include <aorta/store.h>
 
@@ -17,8 +18,9 @@ void redis_cluster_free(struct redis_cluster *c);
 /* The host:port by which others reach this node; before the workers run. Copies. -ENOMEM, or 0. */
 int redis_cluster_set_address(struct redis_cluster *c, const char *sbc_address);
 
-/* Connects in the background, for ever. NULL when out of memory. store_close() before
- * net_loop_close(): requests that still wait are answered with -EAGAIN then. */
+/* Connects in the background, for ever. `durations` counts how long commands take; NULL: nobody
+ * does. NULL when out of memory. store_close() before net_loop_close(): requests that still wait
+ * are answered with -EAGAIN then. */
 struct store *store_redis_open(struct redis_cluster *cluster, struct net_loop *loop,
-                               unsigned worker);
+                               unsigned worker, struct histogram *durations);
 #endif

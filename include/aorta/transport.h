@@ -127,6 +127,8 @@ int transport_flow(const struct transport *t, conn_id conn, struct transport_flo
 int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply);
 /* So busy is the worker, from now on: newcomers are let in accordingly. */
 void transport_set_overload(struct transport *t, enum overload_level level);
+/* Newcomers in the middle of their handshake, of limits.handshakes. */
+uint32_t transport_count_handshakes(const struct transport *t);
 /* Of all sockets for datagrams the fullest, in percent of its room. */
 uint32_t transport_datagram_backlog(const struct transport *t);
 /* A client that was refused because of too much to do: a WebSocket is closed with 1013, which makes

@@ -10,6 +10,7 @@
 
 struct bans;
 struct journal;
+struct realms;
 struct sip_traces;
 struct transport;
 struct web_worker;
@@ -62,6 +63,7 @@ struct web_worker {
     struct store *store;
     struct transport *transport; /* through which answers come that are not there at once */
     struct bans *bans;
+    const struct realms *realms; /* in force now, as `config`; NULL: none */
 };
 /* The public part, on the ws and wss ports. An http_handler_fn; `arg` is the struct web_worker. */
 void web_handle_public(void *arg, const struct http_request *request, struct http_reply *reply);

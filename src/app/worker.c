@@ -6,6 +6,7 @@
 
 enum {
     SECOND_MS = 1000,
+    PEAK_MS = 30000,
     FLUSH_MS = 3000, /* the end waits so long for the store to take what closed connections left */
 };
 
@@ -66,13 +67,50 @@ static void log_level_change(const struct worker *w)
              LOG_TEXT("advice", cause[o->cause].advice));
 }
 
-static void watch_load(struct worker *w, uint64_t now_ms)
+/* Prometheus looks once in many ticks, and a stall is short: so it is told of for PEAK_MS at least,
+ * and twice that at most. */
+static uint32_t take_peak(struct worker_peak *peak, uint32_t figure, uint64_t now_ms)
+{
+    if (now_ms - peak->since_ms >= PEAK_MS)
+        *peak = (struct worker_peak){.since_ms = now_ms, .before = peak->now};
+    if (figure > peak->now)
+        peak->now = figure;
+    return peak->now > peak->before ? peak->now : peak->before;
+}
+
+/* For GET /metrics, which another thread may be asked for. */
+static void publish_load(struct worker *w, const uint32_t figure[OVERLOAD_CAUSES], uint64_t now_ms)
+{
+    struct metrics *m = &w->shared->metrics[w->index];
+    struct http_lane_load callbacks = {0};
+    registrar_callback_load(w->registrar, &callbacks);
+    metrics_set(m, GAUGE_LOOP_LAG_MS, take_peak(&w->lag, figure[OVERLOAD_BY_LOOP], now_ms));
+    metrics_set(m, GAUGE_STORE_LAG_MS, figure[OVERLOAD_BY_STORE]);
+    metrics_set(m, GAUGE_BACKLOG_PERCENT, figure[OVERLOAD_BY_DATAGRAMS]);
+    metrics_set(m, GAUGE_OVERLOAD_LEVEL, w->overload.level);
+    metrics_set(m, GAUGE_TRANSACTIONS, registrar_count_transactions(w->registrar));
+    metrics_set(m, GAUGE_CALLBACK_WAITING, callbacks.waiting);
+    metrics_set(m, GAUGE_CALLBACK_CONNECTIONS, callbacks.connections);
+    metrics_set(m, GAUGE_STORE_PENDING, w->store->ops->pending(w->store));
+    metrics_set(m, GAUGE_HANDSHAKES, transport_count_handshakes(w->transport));
+}
+
+static void take_level(struct worker *w, enum overload_level before)
 {
     static const enum metric went_up_to[OVERLOAD_LEVELS] = {
         [OVERLOAD_DELAY] = METRIC_OVERLOAD_DELAY,
         [OVERLOAD_REFUSE_NEW] = METRIC_OVERLOAD_REFUSE_NEW,
         [OVERLOAD_REFUSE_ALL] = METRIC_OVERLOAD_REFUSE_ALL,
     };
+    if (w->overload.level > before)
+        metrics_add(&w->shared->metrics[w->index], went_up_to[w->overload.level]);
+    registrar_set_overload(w->registrar, w->overload.level);
+    transport_set_overload(w->transport, w->overload.level);
+    log_level_change(w);
+}
+
+static void watch_load(struct worker *w, uint64_t now_ms)
+{
     const uint32_t figure[OVERLOAD_CAUSES] = {
         [OVERLOAD_BY_LOOP] = net_loop_lag_ms(w->loop),
         [OVERLOAD_BY_STORE] = w->store->ops->lag_ms(w->store),
@@ -80,13 +118,9 @@ static void watch_load(struct worker *w, uint64_t now_ms)
         [OVERLOAD_BY_DATAGRAMS] = transport_datagram_backlog(w->transport),
     };
     enum overload_level before = w->overload.level;
-    if (!overload_update(&w->overload, figure, w->config->lag_ms, now_ms))
-        return;
-    if (w->overload.level > before)
-        metrics_add(&w->shared->metrics[w->index], went_up_to[w->overload.level]);
-    registrar_set_overload(w->registrar, w->overload.level);
-    transport_set_overload(w->transport, w->overload.level);
-    log_level_change(w);
+    if (overload_update(&w->overload, figure, w->config->lag_ms, now_ms))
+        take_level(w, before);
+    publish_load(w, figure, now_ms);
 }
 
 /* ---- Commands ------------------------------------------------------------------------------ */
@@ -107,9 +141,10 @@ static void begin_stopping(struct worker *w)
     go_on_stopping(w, clock_now_ms());
 }
 
-static void use_config(struct worker *w, const struct config *config)
+static void use_config(struct worker *w, const struct config *config, const struct realms *realms)
 {
     w->config = w->web.config = config;
+    w->realms = w->web.realms = realms;
     transport_set_config(w->transport, config);
 }
 
@@ -127,10 +162,11 @@ static void take_settings(struct worker *w)
     if (!settings)
         return;
     const struct config *old = w->config;
-    use_config(w, settings->config); /* before the old one may go */
+    const struct realms *old_realms = w->realms;
+    use_config(w, settings->config, settings->realms); /* before the old ones may go */
     if (registrar_set_settings(w->registrar, settings) < 0) {
         LOG_ERROR("out of memory: this worker goes on with the old configuration, and tries again");
-        use_config(w, old);
+        use_config(w, old, old_realms);
         try_again(w, settings);
         return;
     }
@@ -214,7 +250,8 @@ static int open_loop(struct worker *w, struct buf *error)
 static int open_store(struct worker *w)
 {
     const struct worker_shared *shared = w->shared;
-    w->store = shared->cluster ? store_redis_open(shared->cluster, w->loop, w->index)
+    struct histogram *durations = &shared->metrics[w->index].duration[DURATION_REDIS];
+    w->store = shared->cluster ? store_redis_open(shared->cluster, w->loop, w->index, durations)
                                : store_memory_view(shared->memory_store);
     return w->store ? 0 : -ENOMEM;
 }
@@ -244,6 +281,7 @@ static int open_transport(struct worker *w)
         .store = w->store,
         .transport = w->transport,
         .bans = shared->bans,
+        .realms = w->realms,
     };
     return w->transport ? 0 : -ENOMEM;
 }
@@ -285,7 +323,10 @@ static int open_registrar(struct worker *w, struct settings *settings)
 int worker_open(struct worker *w, unsigned index, const struct worker_shared *shared,
                 struct settings *settings, struct buf *error)
 {
-    *w = (struct worker){.index = index, .shared = shared, .config = settings->config};
+    *w = (struct worker){.index = index,
+                         .shared = shared,
+                         .config = settings->config,
+                         .realms = settings->realms};
     int rc = open_loop(w, error);
     if (rc < 0)
         return rc;

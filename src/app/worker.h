@@ -37,10 +37,17 @@ struct worker_shared {
 /* A running worker ends in steps: what is to be told to others goes first. */
 enum worker_stage { WORKER_SERVING, WORKER_FLUSHING, WORKER_LEAVING };
 
+/* The most that a figure has been lately: since a time, and in the same time before it. */
+struct worker_peak {
+    uint64_t since_ms;
+    uint32_t now, before;
+};
+
 struct worker {
     unsigned index;
     const struct worker_shared *shared;
     const struct config *config; /* of the settings in force here */
+    const struct realms *realms; /* likewise */
     struct net_loop *loop;
     struct http_client *http;
     struct store *store; /* its own, or its view of the one in memory */
@@ -54,6 +61,7 @@ struct worker {
     uint64_t next_second_ms;
     uint64_t bans_seen; /* bans_generation() */
     struct overload overload;
+    struct worker_peak lag;
     /* Set by the main thread: */
     _Atomic unsigned commands;                          /* bits of enum worker_command */
     _Atomic(struct settings *) next;                    /* held; NULL: none */

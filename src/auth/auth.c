@@ -50,6 +50,25 @@ struct auth_result auth_outcome(enum auth_verdict verdict, const char *cause)
     };
 }
 
+struct auth_result auth_ask_again(enum auth_reason reason)
+{
+    static const struct {
+        enum auth_verdict verdict;
+        const char *cause;
+    } row[AUTH_REASONS] = {
+        [AUTH_NO_CREDENTIALS] = {AUTH_CHALLENGE, "no credentials for this realm"    },
+        [AUTH_OTHER_ALGORITHM] = {AUTH_CHALLENGE, "an algorithm that was not offered"},
+        [AUTH_NONCE_FOREIGN] = {AUTH_CHALLENGE, "not a nonce of ours"              },
+        [AUTH_NONCE_OLD_START] = {AUTH_STALE,     "nonce from before a restart"      },
+        [AUTH_NONCE_EXPIRED] = {AUTH_STALE,     "nonce too old"                    },
+        [AUTH_NONCE_OTHER_FLOW] = {AUTH_STALE,     "nonce of another connection"      },
+        [AUTH_NONCE_USED] = {AUTH_STALE,     "nonce used up"                    },
+    };
+    struct auth_result result = auth_outcome(row[reason].verdict, row[reason].cause);
+    result.reason = reason;
+    return result;
+}
+
 static struct auth_result pass(void)
 {
     return auth_outcome(AUTH_OK, "authenticated");
@@ -68,7 +87,7 @@ static struct auth_result pick_credentials(struct attempt *a)
         if (a->sent.is_digest && str_eq(a->sent.realm, a->request->realm))
             return pass();
     }
-    return auth_outcome(AUTH_CHALLENGE, "no credentials for this realm");
+    return auth_ask_again(AUTH_NO_CREDENTIALS);
 }
 
 /* RFC 7616 3.4: with a qop come cnonce and nc, 8 hex digits. */
@@ -112,7 +131,7 @@ static struct auth_result check_algorithm(struct attempt *a)
     if ((!str_is_empty(a->sent.algorithm) &&
          digest_parse_name(a->sent.algorithm, &a->algorithm) != 0) ||
         !is_configured(a->request->config, a->algorithm))
-        return auth_outcome(AUTH_CHALLENGE, "an algorithm that was not offered");
+        return auth_ask_again(AUTH_OTHER_ALGORITHM);
     return pass();
 }
 
@@ -127,20 +146,20 @@ static struct auth_result check_nonce(struct attempt *a)
     switch (nonces_check(nonces, a->sent.nonce, flow_of(a->auth, a->request), a->request->now_ms,
                          a->request->config->nonce_ttl_s, &a->use.serial)) {
     case NONCE_FOREIGN:
-        return auth_outcome(AUTH_CHALLENGE, "not a nonce of ours");
+        return auth_ask_again(AUTH_NONCE_FOREIGN);
     case NONCE_OLD_START:
-        return auth_outcome(AUTH_STALE, "nonce from before a restart");
+        return auth_ask_again(AUTH_NONCE_OLD_START);
     case NONCE_EXPIRED:
-        return auth_outcome(AUTH_STALE, "nonce too old");
+        return auth_ask_again(AUTH_NONCE_EXPIRED);
     case NONCE_OTHER_FLOW:
-        return auth_outcome(AUTH_STALE, "nonce of another connection");
+        return auth_ask_again(AUTH_NONCE_OTHER_FLOW);
     case NONCE_GOOD:
         break;
     }
     /* Looked at before the digest, so that a replayed answer cannot be used to try passwords. */
     if (nonces_is_unused(nonces, &a->use))
         return pass();
-    struct auth_result result = auth_outcome(AUTH_STALE, "nonce used up");
+    struct auth_result result = auth_ask_again(AUTH_NONCE_USED);
     result.is_nonce_forgotten = nonces_is_forgotten(nonces, &a->use);
     return result;
 }
@@ -278,7 +297,7 @@ static struct auth_result check_digest(struct attempt *a)
 struct auth_result auth_use_nonce(struct attempt *a)
 {
     if (!nonces_use(a->auth->nonces, &a->use))
-        return auth_outcome(AUTH_STALE, "nonce used up");
+        return auth_ask_again(AUTH_NONCE_USED);
     return pass();
 }
 

@@ -27,6 +27,7 @@ struct attempt {
     /* Where a callback decides: */
     struct in_flight_entry in_flight;
     struct str body;
+    uint64_t asked_us;    /* clock_now_us() */
     bool has_failed_kept; /* an HA1 that we kept says that the answer is wrong */
 };
 
@@ -34,6 +35,8 @@ enum { AUTH_RETRY_AFTER_S = 5 }; /* where nothing is known about when it will be
 
 /* A result with nothing but a verdict. */
 struct auth_result auth_outcome(enum auth_verdict verdict, const char *cause);
+/* AUTH_CHALLENGE or AUTH_STALE, as the reason has it. */
+struct auth_result auth_ask_again(enum auth_reason reason);
 /* Is the response that was sent the right one for `ha1`? -EIO when the library fails. */
 int auth_compare(const struct attempt *a, const uint8_t *ha1, bool *is_right);
 /* Uses up the nonce: AUTH_OK, or AUTH_STALE when somebody else was faster. */

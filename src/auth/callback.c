@@ -1,4 +1,5 @@
 #include "realms_internal.h"
+#include <aorta/clock.h>
 #include <aorta/log.h>
 #include <aorta/ratelimit.h>
 #include <errno.h>
@@ -113,6 +114,25 @@ void callback_lanes_free(struct callback_lanes *lanes)
     for (size_t i = 0; i < lanes->count; i++)
         http_lane_close(lanes->lane[i]);
     free(lanes);
+}
+
+void callback_lanes_load(const struct callback_lanes *lanes, struct http_lane_load *sum)
+{
+    for (size_t i = 0; lanes && i < lanes->count; i++) {
+        struct http_lane_load load = http_lane_load(lanes->lane[i]);
+        sum->waiting += load.waiting;
+        sum->connections += load.connections;
+    }
+}
+
+bool callback_is_answering(const struct callback *callback)
+{
+    return atomic_load(&callback->breaker.outages) == 0;
+}
+
+bool callback_is_away(const struct callback *callback)
+{
+    return breaker_is_open(&callback->breaker);
 }
 
 /* ---- What is known without asking ----------------------------------------------------------- */
@@ -266,7 +286,8 @@ static void on_answered(void *arg, const struct http_answer *http)
     mbedtls_platform_zeroize(&answer.kept.ha1s, sizeof answer.kept.ha1s);
     mbedtls_platform_zeroize((char *)a->body.ptr, a->body.len);
     result.was_asked = true;
-    result.took_ms = http->took_ms;
+    result.has_decided = answer.said != CALLBACK_SAID_NOTHING;
+    result.took_us = clock_now_us() - a->asked_us;
     in_flight_leave(&a->auth->in_flight, &a->in_flight);
     auth_finish(a, &result);
 }
@@ -307,7 +328,7 @@ static struct auth_result prepare(struct attempt *a)
 {
     /* Once more: an equal answer may have been right, and over, since it was looked at. */
     if (!nonces_is_unused(a->auth->nonces, &a->use))
-        return auth_outcome(AUTH_STALE, "nonce used up");
+        return auth_ask_again(AUTH_NONCE_USED);
     struct auth_result result = write_body(a);
     if (result.verdict == AUTH_OK && !breaker_admit(&callback_of(a)->breaker, a->request->now_ms))
         return away(a, "the callback is away");
@@ -333,5 +354,6 @@ void callback_decide(struct attempt *a)
         auth_finish(a, &result);
         return;
     }
+    a->asked_us = clock_now_us();
     http_lane_post(a->request->lanes->lane[callback_of(a)->index], a->body, on_answered, a);
 }

@@ -40,6 +40,16 @@ const struct realm *realms_find(const struct realms *realms, struct str domain)
     return slot != 0 ? &realms->realm[slot - 1] : realms->others;
 }
 
+size_t realms_count(const struct realms *realms)
+{
+    return realms->count;
+}
+
+const struct realm *realms_at(const struct realms *realms, size_t i)
+{
+    return &realms->realm[i];
+}
+
 size_t realms_user_count(const struct realms *realms)
 {
     size_t sum = 0;

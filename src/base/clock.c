@@ -17,8 +17,13 @@ static void read_wall_clock(void)
     wall_minus_monotonic_ns = read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
 }
 
-uint64_t clock_now_ms(void)
+uint64_t clock_now_us(void)
 {
     pthread_once(&started, read_wall_clock);
-    return (read_ns(CLOCK_MONOTONIC) + wall_minus_monotonic_ns) / 1000000;
+    return (read_ns(CLOCK_MONOTONIC) + wall_minus_monotonic_ns) / 1000;
+}
+
+uint64_t clock_now_ms(void)
+{
+    return clock_now_us() / 1000;
 }

@@ -146,6 +146,14 @@ uint32_t http_lane_wait_ms(const struct http_lane *lane)
     return (uint32_t)(answers * lane->answer_us / lane->target.options.max_in_flight / 1000);
 }
 
+struct http_lane_load http_lane_load(const struct http_lane *lane)
+{
+    struct http_lane_load load = {lane->waiting_count, lane->in_flight};
+    for (const struct http_exchange *x = lane->idle.first; x; x = x->next)
+        load.connections++;
+    return load;
+}
+
 static void line_up(struct http_lane *lane, const struct http_request *r)
 {
     size_t end = (lane->first_waiting + lane->waiting_count++) % lane->target.options.max_queued;

@@ -18,7 +18,11 @@ struct net_stream {
     bool is_tls;
     bool is_adopting; /* net_stream_adopt() is on the stack: no events yet */
     bool has_received;
-    bool is_unread; /* in the loop's list of those */
+    bool is_unread;   /* in the loop's list of those */
+    bool is_shaken;   /* the handshake's end has been told */
+    bool is_given_up; /* we closed it */
+    bool has_failed;  /* the handshake, as `failure` says */
+    enum net_tls_end failure;
 };
 
 static void unlink_stream(struct net_stream *s)
@@ -53,6 +57,48 @@ static bool hand_out(struct net_stream *s, char *data, size_t len)
     bool is_good = s->loop->streams.received(s->owner, data, len);
     explicit_bzero(data, len); /* credentials, perhaps; the next read may take long to come */
     return is_good;
+}
+
+/* ---- How handshakes end --------------------------------------------------------------------- */
+
+/* The library begins the handshake before it hands out the connection. */
+static _Thread_local struct net_stream *adopting;
+
+static void tell_shaken(struct net_stream *s, enum net_tls_end how)
+{
+    if (s->is_shaken)
+        return;
+    s->is_shaken = true;
+    s->loop->streams.shaken(s->owner, how);
+}
+
+static void tell_success(struct net_stream *s, const SSL *ssl)
+{
+    tell_shaken(s, SSL_session_reused(ssl) ? NET_TLS_RESUMED : NET_TLS_FULL);
+}
+
+/* OpenSSL takes the end of the connection for an error of the peer's, and alerts it. */
+static void note_alert(struct net_stream *s, int where)
+{
+    if (!s || s->is_shaken || s->has_failed)
+        return;
+    bool is_at_end = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    s->has_failed = true;
+    s->failure = where & SSL_CB_READ ? NET_TLS_ALERT
+                 : is_at_end         ? NET_TLS_CLOSED
+                                     : NET_TLS_PROTOCOL;
+}
+
+/* What was no TLS at all is not worth an alert to OpenSSL. */
+static void tell_failure(struct net_stream *s, const SSL *ssl)
+{
+    bool is_refused = ssl && strcmp(SSL_state_string(ssl), "SSLERR") == 0;
+    if (s->is_given_up)
+        tell_shaken(s, NET_TLS_GIVEN_UP);
+    else if (s->has_failed)
+        tell_shaken(s, s->failure);
+    else
+        tell_shaken(s, is_refused ? NET_TLS_PROTOCOL : NET_TLS_CLOSED);
 }
 
 /* ---- What OpenSSL has read ahead ----------------------------------------------------------- */
@@ -92,15 +138,22 @@ void net_stream_on_tls(const SSL *ssl, int where, int value)
 {
     (void)value;
     struct net_stream *s = SSL_get_app_data(ssl);
-    if (where & SSL_CB_HANDSHAKE_DONE && s && !s->has_received)
+    if (where & SSL_CB_ALERT)
+        note_alert(s ? s : adopting, where);
+    if (!(where & SSL_CB_HANDSHAKE_DONE) || !s)
+        return;
+    tell_success(s, ssl);
+    if (!s->has_received)
         note_unread(s, ssl);
 }
 
 static void watch_handshake(struct net_stream *s, SSL *ssl)
 {
     SSL_set_app_data(ssl, s);
-    if (SSL_is_init_finished(ssl)) /* a quick peer: it is over already */
-        note_unread(s, ssl);
+    if (!SSL_is_init_finished(ssl))
+        return;
+    tell_success(s, ssl); /* a quick peer: it is over already */
+    note_unread(s, ssl);
 }
 
 static void forget_unread(struct net_stream *s)
@@ -135,8 +188,10 @@ static int on_received(struct net_stream *s, char *data, size_t len)
     return is_good ? 0 : -1;
 }
 
-static void on_closed(struct net_stream *s)
+static void on_closed(struct net_stream *s, struct lws *wsi)
 {
+    if (s->is_tls)
+        tell_failure(s, lws_get_ssl(wsi));
     s->wsi = NULL;
     if (s->is_adopting)
         return; /* net_stream_adopt() tells its caller by its result */
@@ -164,7 +219,7 @@ int net_stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void 
         s = lws_get_opaque_user_data(wsi);
         lws_set_opaque_user_data(wsi, NULL);
         if (s)
-            on_closed(s);
+            on_closed(s, wsi);
         return 0;
     default:
         return 0;
@@ -187,9 +242,13 @@ int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
         .vh_prot_name = "stream",
         .opaque = s,
     };
+    adopting = s;
     struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&info);
+    adopting = NULL;
     s->is_adopting = false;
     if (!wsi) {
+        if (is_tls)
+            tell_shaken(s, s->has_failed ? s->failure : NET_TLS_CLOSED);
         free(s);
         return -EIO;
     }
@@ -219,6 +278,7 @@ void net_stream_want_write(struct net_stream *s)
 
 void net_stream_close(struct net_stream *s)
 {
+    s->is_given_up = true;
     lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 

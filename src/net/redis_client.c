@@ -1,6 +1,7 @@
 /* One attempt after the other: look the name up, connect, shake hands, be up, be lost, wait.
  * A single timer serves all of them, for there is always one thing that must not take too long. */
 #include "redis_internal.h"
+#include <aorta/clock.h>
 #include <aorta/log.h>
 #include <aorta/ratelimit.h>
 #include <errno.h>
@@ -182,7 +183,11 @@ static int send_command(struct redis_client *client, redis_replied_fn *done, voi
         buf_fini(&client->command);
     if (rc < 0)
         return -ENOMEM;
-    const struct redis_sent sent = {done, arg, now_ms(client), evaluation};
+    const struct redis_sent sent = {.done = done,
+                                    .arg = arg,
+                                    .sent_ms = now_ms(client),
+                                    .sent_us = client->options.durations ? clock_now_us() : 0,
+                                    .evaluation = evaluation};
     redis_queue_push(&client->queue, &sent);
     if (client->state == STATE_UP && !uv_is_active((uv_handle_t *)&client->timer))
         set_timer(client, client->options.command_timeout_ms);
@@ -286,6 +291,8 @@ static bool on_replied(void *arg, const struct redis_reply *reply)
     struct redis_client *client = arg;
     struct redis_sent sent = redis_queue_pop(&client->queue);
     client->answered++;
+    if (client->options.durations)
+        histogram_add(client->options.durations, clock_now_us() - sent.sent_us);
     bool is_sent_again =
         sent.evaluation && is_unknown_script(reply) && send_with_text(client, &sent) == 0;
     free(sent.evaluation);

@@ -27,7 +27,8 @@ struct redis_evaluation {
 struct redis_sent {
     redis_replied_fn *done; /* NULL: nobody asks */
     void *arg;
-    uint64_t sent_ms;
+    uint64_t sent_ms;                    /* by the loop's clock */
+    uint64_t sent_us;                    /* clock_now_us(); 0: not measured */
     struct redis_evaluation *evaluation; /* owned; NULL for all but EVALSHA */
 };
 struct redis_queue {

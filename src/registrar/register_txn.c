@@ -46,7 +46,7 @@ static void note(const struct transaction *txn, enum fact_kind kind, const char 
 
 static void refuse_invalid(struct transaction *txn, int status, const char *reason)
 {
-    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    txn->outcome = REGISTER_INVALID;
     note(txn, FACT_INVALID, reason, (uint32_t)status);
     LOG_DEBUG("register refused", LOG_NUM("status", status), LOG_TEXT("why", reason),
               LOG_CALLER(txn));
@@ -76,7 +76,7 @@ static void put_warning(struct buf *b, struct str message)
 
 static void refuse(struct transaction *txn, const char *cause)
 {
-    metrics_add(txn->r->deps.metrics, METRIC_REFUSED);
+    txn->outcome = REGISTER_REFUSED;
     note(txn, FACT_REFUSED, cause, 0);
     log_refusal(txn, cause);
     struct buf b = txn_reply_begin(txn, 403, sip_reason(403));
@@ -90,7 +90,6 @@ static void reply_unavailable(struct transaction *txn, const char *cause, uint32
     note(txn, FACT_UNAVAILABLE, cause, retry_after_s);
     char text[16];
     struct buf number;
-    metrics_add(txn->r->deps.metrics, METRIC_UNAVAILABLE);
     buf_init_fixed(&number, text, sizeof text);
     buf_put_u64(&number, retry_after_s);
     txn_reply_with(txn, 503, sip_reason(503), "Retry-After", buf_str(&number));
@@ -100,6 +99,7 @@ static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t 
 {
     if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
         LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_CALLER(txn));
+    txn->outcome = REGISTER_UNAVAILABLE;
     reply_unavailable(txn, cause, retry_after_s);
 }
 
@@ -125,16 +125,32 @@ static void refuse_overloaded(struct transaction *txn, const char *cause)
     void **list = transport_user(r->deps.transport, conn);
     bool carries_others = list && flow_has_other(*list, txn->aor);
     LOG_DEBUG("register refused for load", LOG_TEXT("why", cause), LOG_CALLER(txn));
-    metrics_add(r->deps.metrics, METRIC_OVERLOAD_REFUSED);
+    txn->outcome = REGISTER_OVERLOADED;
     reply_unavailable(txn, cause, draw_retry_after_s());
     if (!carries_others)
         transport_close_refused(r->deps.transport, conn);
 }
 
+static void count_challenge(const struct transaction *txn)
+{
+    static const enum metric of_reason[AUTH_REASONS] = {
+        [AUTH_NO_CREDENTIALS] = METRIC_NO_CREDENTIALS,
+        [AUTH_OTHER_ALGORITHM] = METRIC_OTHER_ALGORITHM,
+        [AUTH_NONCE_FOREIGN] = METRIC_NONCE_FOREIGN,
+        [AUTH_NONCE_OLD_START] = METRIC_NONCE_OLD_START,
+        [AUTH_NONCE_EXPIRED] = METRIC_NONCE_EXPIRED,
+        [AUTH_NONCE_OTHER_FLOW] = METRIC_NONCE_OTHER_FLOW,
+        [AUTH_NONCE_USED] = METRIC_NONCE_USED,
+    };
+    if (txn->verdict.reason != AUTH_NO_REASON)
+        metrics_add(txn->r->deps.metrics, of_reason[txn->verdict.reason]);
+}
+
 static void challenge(struct transaction *txn)
 {
     struct registrar *r = txn->r;
-    metrics_add(r->deps.metrics, METRIC_CHALLENGED);
+    txn->outcome = REGISTER_CHALLENGED;
+    count_challenge(txn);
     note(txn, FACT_CHALLENGED, txn->verdict.cause, 0);
     struct buf b = txn_reply_begin(txn, 401, sip_reason(401));
     auth_put_challenges(r->deps.auth, &b, r->deps.worker, &txn->auth,
@@ -235,11 +251,9 @@ static void on_granted(struct transaction *txn, const struct store_outcome *outc
 {
     bool is_cached = txn->verdict.verdict != AUTH_OK;
     note_granted(txn, outcome);
-    metrics_add(txn->r->deps.metrics, METRIC_GRANTED);
-    if (is_cached)
-        metrics_add(txn->r->deps.metrics, METRIC_GRANTED_CACHED);
-    if (txn->binding.is_proof_away)
-        metrics_add(txn->r->deps.metrics, METRIC_GRANTED_AWAY);
+    txn->outcome = txn->binding.is_proof_away ? REGISTER_GRANTED_AWAY
+                   : is_cached                ? REGISTER_GRANTED_CACHED
+                                              : REGISTER_GRANTED;
     log_granted(txn, outcome);
     if (is_flow_gone(txn))
         close_flow(txn);
@@ -270,7 +284,7 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
         struct buf number;
         buf_init_fixed(&number, text, sizeof text);
         buf_put_u64(&number, outcome->min_expires_s);
-        metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+        txn->outcome = REGISTER_INVALID;
         note(txn, FACT_INVALID, sip_reason(423), 423);
         txn_reply_with(txn, 423, sip_reason(423), "Min-Expires", buf_str(&number));
         return;
@@ -358,7 +372,7 @@ static bool may_be_cached_refresh(const struct transaction *txn)
     return txn->config->refresh_cache && txn->request.contact_count > 0;
 }
 
-static int add_ban(struct transaction *txn, int64_t seconds, struct str reason)
+static int add_ban(struct transaction *txn, int64_t seconds, struct str reason, enum metric counted)
 {
     const struct ban ban = {
         .ip = txn->source.remote,
@@ -367,7 +381,7 @@ static int add_ban(struct transaction *txn, int64_t seconds, struct str reason)
     };
     int rc = bans_add(txn->r->deps.bans, &ban, txn->now_ms);
     if (rc == 0)
-        metrics_add(txn->r->deps.metrics, METRIC_BANS);
+        metrics_add(txn->r->deps.metrics, counted);
     return rc;
 }
 
@@ -375,7 +389,8 @@ static void ban_as_told(struct transaction *txn)
 {
     int64_t seconds = txn->verdict.ban_s;
     char text[NET_ADDRESS_TEXT];
-    int rc = add_ban(txn, seconds, STR("blacklisted by the authentication callback"));
+    int rc = add_ban(txn, seconds, STR("blacklisted by the authentication callback"),
+                     METRIC_BANNED_BY_CALLBACK);
     if (!ratelimit_take(&txn->r->refusal_log, txn->now_ms))
         return;
     LOG_WARN(rc == 0 ? "address banned" : "address not banned",
@@ -393,7 +408,8 @@ static void count_failure(struct transaction *txn)
                            config->failed_auth_per_minute, MINUTE_MS,
                            txn->now_ms) == ADDRESS_RATE_PASS)
         return;
-    if (add_ban(txn, config->ban_s, STR("more than limits.failedAuthPerMinute")) == 0)
+    if (add_ban(txn, config->ban_s, STR("more than limits.failedAuthPerMinute"),
+                METRIC_BANNED_FOR_FAILURES) == 0)
         txn_limit_reached(txn, LIMIT_FAILED_AUTH);
 }
 
@@ -425,12 +441,21 @@ static int keep_verdict(struct transaction *txn, const struct auth_result *resul
     return txn->verdict.grant.ptr && txn->verdict.message.ptr ? 0 : -ENOMEM;
 }
 
+static void count_callback(const struct transaction *txn, const struct auth_result *result)
+{
+    struct metrics *m = txn->r->deps.metrics;
+    metrics_add(m, !result->has_decided              ? METRIC_CALLBACK_OUTAGE
+                   : result->verdict == AUTH_REFUSED ? METRIC_CALLBACK_FAIL
+                                                     : METRIC_CALLBACK_OK);
+    histogram_add(&m->duration[DURATION_CALLBACK], result->took_us);
+}
+
 static void on_checked(void *arg, const struct auth_result *result)
 {
     struct transaction *txn = arg;
     if (result->was_asked) {
-        metrics_add(txn->r->deps.metrics, METRIC_CALLBACKS);
-        note(txn, FACT_CALLBACK, result->cause, result->took_ms);
+        count_callback(txn, result);
+        note(txn, FACT_CALLBACK, result->cause, (uint32_t)(result->took_us / 1000));
     }
     if (keep_verdict(txn, result) < 0) {
         refuse_unavailable(txn, "out of memory");
@@ -557,7 +582,6 @@ static void authenticate(struct transaction *txn)
 
 void register_begin(struct transaction *txn)
 {
-    metrics_add(txn->r->deps.metrics, METRIC_REGISTERS);
     txn->aor = STR_NONE;
     txn->verdict = (struct auth_result){.cause = ""};
     txn->binding = (struct binding_request){.config = txn->config};

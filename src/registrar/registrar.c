@@ -160,6 +160,17 @@ uint32_t registrar_load_percent(const struct registrar *r)
     return r->transactions * 100 / r->policy->settings->config->transactions;
 }
 
+uint32_t registrar_count_transactions(const struct registrar *r)
+{
+    return r->transactions;
+}
+
+void registrar_callback_load(const struct registrar *r, struct http_lane_load *callbacks)
+{
+    for (const struct policy *policy = r->policies; policy; policy = policy->next)
+        callback_lanes_load(policy->lanes, callbacks);
+}
+
 void registrar_set_overload(struct registrar *r, enum overload_level level)
 {
     r->overload = level;
@@ -191,7 +202,9 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->reply_key = 0;
     txn->message = STR_NONE;
     txn->is_awaited = txn->is_traced = false;
-    txn->now_ms = clock_now_ms();
+    txn->began_us = clock_now_us();
+    txn->now_ms = txn->began_us / 1000;
+    txn->outcome = REGISTER_NONE;
     r->transactions++;
     return txn;
 }
@@ -269,6 +282,16 @@ static struct net_address reply_destination(const struct transaction *txn)
     return to;
 }
 
+/* Before the answer goes: who has it finds it counted. */
+static void count_register(const struct transaction *txn)
+{
+    struct metrics *m = txn->r->deps.metrics;
+    if (txn->outcome == REGISTER_NONE)
+        return;
+    metrics_add_register(m, txn->source.kind, txn->outcome);
+    histogram_add(&m->duration[DURATION_REGISTER], clock_now_us() - txn->began_us);
+}
+
 void txn_reply_send(struct transaction *txn, struct buf *reply)
 {
     struct registrar *r = txn->r;
@@ -279,6 +302,7 @@ void txn_reply_send(struct transaction *txn, struct buf *reply)
         txn_end(txn);
         return;
     }
+    count_register(txn);
     struct net_address to = reply_destination(txn);
     if (txn->reply_key != 0 &&
         reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply)))
@@ -325,13 +349,13 @@ static void serve_ack(struct transaction *txn)
 /* RFC 3261 9.1: a REGISTER cannot be cancelled, and everything else is answered at once. */
 static void serve_cancel(struct transaction *txn)
 {
-    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    metrics_add(txn->r->deps.metrics, METRIC_REFUSED_METHOD);
     txn_reply(txn, 481, sip_reason(481));
 }
 
 static void serve_other(struct transaction *txn)
 {
-    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    metrics_add(txn->r->deps.metrics, METRIC_REFUSED_METHOD);
     txn_reply_with(txn, 405, sip_reason(405), "Allow", ALLOWED_METHODS);
 }
 
@@ -377,6 +401,18 @@ static void drop_scanner(struct transaction *txn)
     transport_turn_away(transport, conn);
 }
 
+static enum metric metric_of(const struct sip_fault *fault)
+{
+    switch (fault->status) {
+    case 503:
+        return METRIC_REFUSED_NO_MEMORY;
+    case 513:
+        return METRIC_REFUSED_TOO_LONG;
+    default:
+        return METRIC_REFUSED_MALFORMED;
+    }
+}
+
 static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
 {
     if (fault->limit != LIMIT_NONE)
@@ -387,7 +423,7 @@ static void serve_fault(struct transaction *txn, const struct sip_fault *fault)
         txn_end(txn);
         return;
     }
-    metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    metrics_add(txn->r->deps.metrics, metric_of(fault));
     LOG_DEBUG("message refused", LOG_NUM("status", fault->status), LOG_TEXT("why", fault->reason),
               LOG_STR("call_id", txn->request.call_id));
     if (fault->status == 503)
@@ -433,7 +469,7 @@ static void serve(struct transaction *txn, struct str message)
               LOG_STR("call_id", txn->request.call_id), LOG_NUM("cseq", txn->request.cseq));
     const struct method_row *row = find_method(txn->request.method);
     if (row->heeds_require && txn->request.unsupported.len > 0) {
-        metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+        metrics_add(txn->r->deps.metrics, METRIC_REFUSED_EXTENSION);
         txn_reply_with(txn, 420, sip_reason(420), "Unsupported", txn->request.unsupported);
         return;
     }
@@ -487,7 +523,7 @@ static void refuse_broken(struct transaction *txn, int status)
         struct buf number;
         buf_init_fixed(&number, text, sizeof text);
         buf_put_u64(&number, FLOOD_RETRY_AFTER_S);
-        metrics_add(txn->r->deps.metrics, METRIC_UNAVAILABLE);
+        metrics_add(txn->r->deps.metrics, METRIC_REFUSED_RATE);
         txn_reply_with(txn, 503, sip_reason(503), "Retry-After", buf_str(&number));
         return;
     }

@@ -50,8 +50,10 @@ struct transaction {
     struct arena arena; /* message, parsed parts, scratch */
     struct str message; /* the copy of it that is parsed */
     struct sip_source source;
-    uint64_t reply_key; /* UDP: finds the answer to retransmissions; 0: not kept */
-    uint64_t now_ms;    /* when the message came */
+    uint64_t reply_key;            /* UDP: finds the answer to retransmissions; 0: not kept */
+    uint64_t began_us;             /* when the message came */
+    uint64_t now_ms;               /* the same */
+    enum register_outcome outcome; /* how it is being answered */
     struct sip_request request;
     struct str aor, domain;
     const struct realm *realm; /* whose domain it is */

@@ -75,6 +75,13 @@ _Atomic int64_t *realm_counts_of(struct realm_counts *counts, struct str aor)
     return r ? &r->bindings : NULL;
 }
 
+int64_t realm_counts_read(const struct realm_counts *counts, struct str realm)
+{
+    const struct realm_count *r =
+        find(atomic_load(&counts->bucket[str_hash(realm) % BUCKETS]), realm);
+    return r ? atomic_load_explicit(&r->bindings, memory_order_relaxed) : 0;
+}
+
 bool realm_count_change(_Atomic int64_t *count, int64_t change, uint32_t most)
 {
     int64_t before = atomic_fetch_add_explicit(count, change, memory_order_relaxed);

@@ -4,6 +4,7 @@
 #define AORTA_REDIS_AORS_H
 #include "aor_table.h"
 #include "binding_record.h"
+#include <stdatomic.h>
 
 struct redis_apply; /* redis_apply.c: a request on its way */
 
@@ -28,11 +29,12 @@ struct redis_aor {
     struct redis_apply *first_apply, **end_apply;   /* requests that wait for their turn */
     struct redis_removal *removals;                 /* the oldest first */
     uint64_t revision;                              /* 0: there is no key */
-    bool is_known;  /* the revision, and with it the bindings that others hold */
-    bool is_busy;   /* a command about this AOR is under way */
-    bool is_held;   /* somebody is just dealing with it: not to be forgotten */
-    bool is_dirty;  /* own bindings are to be written again */
-    struct aor aor; /* the last: its name follows */
+    _Atomic int64_t *realm_count; /* of its domain, in this worker; NULL: not looked up yet */
+    bool is_known;                /* the revision, and with it the bindings that others hold */
+    bool is_busy;                 /* a command about this AOR is under way */
+    bool is_held;                 /* somebody is just dealing with it: not to be forgotten */
+    bool is_dirty;                /* own bindings are to be written again */
+    struct aor aor;               /* the last: its name follows */
 };
 
 struct redis_aors {

@@ -535,6 +535,12 @@ static void memory_count(struct store *s, struct store_counts *out)
     }
 }
 
+static uint64_t memory_count_realm(struct store *s, struct str realm)
+{
+    int64_t count = realm_counts_read(memory_store(s)->realms, realm);
+    return count > 0 ? (uint64_t)count : 0; /* a change may be half counted */
+}
+
 /* ---- Life ---------------------------------------------------------------------------------- */
 
 static void memory_tick(struct store *s, unsigned worker, uint64_t now_ms)
@@ -559,6 +565,12 @@ static uint32_t memory_lag_ms(struct store *s)
 {
     (void)s;
     return 0; /* it answers before the call returns */
+}
+
+static size_t memory_pending(struct store *s)
+{
+    (void)s;
+    return 0;
 }
 
 static bool memory_is_idle(struct store *s)
@@ -606,9 +618,11 @@ static const struct store_ops memory_ops = {
     .list = memory_list,
     .remove = memory_remove,
     .count = memory_count,
+    .count_realm = memory_count_realm,
     .tick = memory_tick,
     .is_ready = memory_is_ready,
     .lag_ms = memory_lag_ms,
+    .pending = memory_pending,
     .is_idle = memory_is_idle,
     .leave = memory_leave,
     .close = memory_close,

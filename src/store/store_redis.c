@@ -97,6 +97,15 @@ static int make_counts(struct redis_cluster *c)
     return 0;
 }
 
+static int make_realms(struct redis_cluster *c)
+{
+    c->realms = calloc(c->workers, sizeof(struct realm_counts *));
+    for (unsigned i = 0; c->realms && i < c->workers; i++)
+        if (!(c->realms[i] = realm_counts_new()))
+            return -ENOMEM;
+    return c->realms ? 0 : -ENOMEM;
+}
+
 struct redis_cluster *redis_cluster_new(const struct config *config, struct bans *bans)
 {
     struct redis_cluster *c = calloc(1, sizeof *c);
@@ -110,7 +119,8 @@ struct redis_cluster *redis_cluster_new(const struct config *config, struct bans
     c->bans = bans;
     snprintf(c->epoch, sizeof c->epoch, "%016llx", (unsigned long long)epoch);
     if (make_keys(c) == 0 && make_close_removes(c) == 0 && make_scripts(c) == 0 &&
-        make_gone(c) == 0 && make_counts(c) == 0 && redis_cluster_set_address(c, "") == 0)
+        make_gone(c) == 0 && make_counts(c) == 0 && make_realms(c) == 0 &&
+        redis_cluster_set_address(c, "") == 0)
         return c;
     redis_cluster_free(c);
     return NULL;
@@ -130,8 +140,11 @@ void redis_cluster_free(struct redis_cluster *c)
         free(text[i]);
     for (unsigned i = 0; c->gone && i < c->workers; i++)
         redis_gone_free_notes(atomic_load(&c->gone[i]));
+    for (unsigned i = 0; c->realms && i < c->workers; i++)
+        realm_counts_free(c->realms[i]);
     free(c->gone);
     free(c->counts);
+    free(c->realms);
     free(c);
 }
 
@@ -160,12 +173,23 @@ void redis_hear_time(struct redis_store *r, uint64_t now_ms)
         r->now_ms = now_ms;
 }
 
+/* Without memory for its domain an AOR is not counted there. */
+static void count_own(struct redis_store *r, struct redis_aor *a, enum transport_kind protocol,
+                      int change)
+{
+    add(&redis_counts(r)->bindings[protocol], change);
+    if (!a->realm_count)
+        a->realm_count = realm_counts_of(r->cluster->realms[r->worker], redis_aor_name(a));
+    if (a->realm_count)
+        realm_count_change(a->realm_count, change, 0);
+}
+
 void redis_remember_records(struct redis_store *r, struct redis_aor *a, struct binding_record *list)
 {
     bool had_own = redis_aor_has_own(a);
     for (const struct binding_record *record = list; record; record = record->next)
         if (record->is_own)
-            add(&redis_counts(r)->bindings[record->protocol], 1);
+            count_own(r, a, record->protocol, 1);
     redis_aor_add_records(r->aors, a, list);
     if (!had_own && redis_aor_has_own(a))
         add(&redis_counts(r)->aors, 1);
@@ -175,7 +199,7 @@ void redis_forget_record(struct redis_store *r, struct redis_aor *a, struct bind
 {
     bool was_own = record->is_own;
     if (was_own)
-        add(&redis_counts(r)->bindings[record->protocol], -1);
+        count_own(r, a, record->protocol, -1);
     redis_aor_drop_record(a, record);
     if (was_own && !redis_aor_has_own(a))
         add(&redis_counts(r)->aors, -1);
@@ -354,6 +378,15 @@ static void redis_count(struct store *s, struct store_counts *out)
     }
 }
 
+static uint64_t redis_count_realm(struct store *s, struct str realm)
+{
+    const struct redis_cluster *c = redis_store(s)->cluster;
+    int64_t sum = 0;
+    for (unsigned i = 0; i < c->workers; i++)
+        sum += realm_counts_read(c->realms[i], realm);
+    return sum > 0 ? (uint64_t)sum : 0; /* a change may be half counted */
+}
+
 static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
 {
     (void)worker;
@@ -370,6 +403,11 @@ static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
 static uint32_t redis_lag_ms(struct store *s)
 {
     return redis_client_lag_ms(redis_store(s)->client);
+}
+
+static size_t redis_pending(struct store *s)
+{
+    return redis_client_pending(redis_store(s)->client);
 }
 
 static bool redis_is_ready(struct store *s)
@@ -412,15 +450,17 @@ static const struct store_ops redis_ops = {
     .list = redis_list,
     .remove = redis_remove,
     .count = redis_count,
+    .count_realm = redis_count_realm,
     .tick = redis_tick,
     .is_ready = redis_is_ready,
     .lag_ms = redis_lag_ms,
+    .pending = redis_pending,
     .is_idle = redis_is_idle,
     .leave = redis_leave,
     .close = redis_close,
 };
 
-static int open_client(struct redis_store *r, struct net_loop *loop)
+static int open_client(struct redis_store *r, struct net_loop *loop, struct histogram *durations)
 {
     const struct config *config = r->cluster->config;
     const struct redis_client_options options = {
@@ -432,6 +472,7 @@ static int open_client(struct redis_store *r, struct net_loop *loop)
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .command_timeout_ms = COMMAND_TIMEOUT_MS,
         .max_pending = MAX_PENDING,
+        .durations = durations,
     };
     const struct redis_client_events events = {on_up, on_down, r};
     r->client = redis_client_new(loop, &options, &events);
@@ -439,7 +480,7 @@ static int open_client(struct redis_store *r, struct net_loop *loop)
 }
 
 struct store *store_redis_open(struct redis_cluster *cluster, struct net_loop *loop,
-                               unsigned worker)
+                               unsigned worker, struct histogram *durations)
 {
     struct redis_store *r = calloc(1, sizeof *r);
     if (!r)
@@ -451,7 +492,7 @@ struct store *store_redis_open(struct redis_cluster *cluster, struct net_loop *l
     ratelimit_init(&r->trouble_log, TROUBLES_LOGGED_PER_S, TROUBLES_LOGGED_PER_S, 0);
     r->aors = redis_aors_new(cluster->config->grace_s * UINT64_C(1000));
     r->node = worker == 0 ? redis_node_new(r) : NULL;
-    if (!r->aors || (worker == 0 && !r->node) || open_client(r, loop) < 0) {
+    if (!r->aors || (worker == 0 && !r->node) || open_client(r, loop, durations) < 0) {
         redis_close(&r->base);
         return NULL;
     }

@@ -4,6 +4,7 @@
  * refreshes while Redis is away, and is written again when Redis has lost it. */
 #ifndef AORTA_STORE_REDIS_INTERNAL_H
 #define AORTA_STORE_REDIS_INTERNAL_H
+#include "realm_counts.h"
 #include "redis_aors.h"
 #include "store_watch.h"
 #include <aorta/bans.h>
@@ -33,9 +34,10 @@ struct redis_cluster {
     char *bans_key, *bans_version_key;
     struct redis_script save, patch, lease;
     char *save_text, *patch_text;
-    struct redis_counts *counts; /* one a worker */
-    _Atomic unsigned workers_up; /* whose connection is up */
-    _Atomic bool has_lease;      /* renewed, and so Redis takes what is written */
+    struct redis_counts *counts;  /* one a worker */
+    struct realm_counts **realms; /* likewise: own bindings by domain */
+    _Atomic unsigned workers_up;  /* whose connection is up */
+    _Atomic bool has_lease;       /* renewed, and so Redis takes what is written */
     char *gone_prefix, *gone_key;
     _Atomic(struct redis_gone *) *gone; /* for each worker: what it holds no more */
     _Atomic uint64_t losses;            /* rises when Redis is found to have lost what it had */

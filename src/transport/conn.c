@@ -265,7 +265,23 @@ static bool on_writable(void *owner)
     return !c->is_doomed;
 }
 
-const struct net_stream_events transport_stream_events = {on_received, on_writable, on_closed};
+/* We close in the middle of a handshake when it takes too long, and seldom for another reason: the
+ * peer was banned, or we end. */
+static void on_shaken(void *owner, enum net_tls_end how)
+{
+    static const enum metric counted[] = {
+        [NET_TLS_FULL] = METRIC_TLS_FULL,         [NET_TLS_RESUMED] = METRIC_TLS_RESUMED,
+        [NET_TLS_PROTOCOL] = METRIC_TLS_PROTOCOL, [NET_TLS_ALERT] = METRIC_TLS_ALERT,
+        [NET_TLS_CLOSED] = METRIC_TLS_CLOSED,     [NET_TLS_GIVEN_UP] = METRIC_TLS_TIMEOUT,
+    };
+    const struct conn *c = owner;
+    metrics_add(c->t->deps.metrics, counted[how]);
+    if (how != NET_TLS_FULL && how != NET_TLS_RESUMED)
+        metrics_add(c->t->deps.metrics, METRIC_TLS_FAILED);
+}
+
+const struct net_stream_events transport_stream_events = {on_received, on_writable, on_closed,
+                                                          on_shaken};
 
 /* ---- Connections in ------------------------------------------------------------------------ */
 

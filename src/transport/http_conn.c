@@ -57,36 +57,46 @@ static enum transport_kind kind_of(const struct conn *c, const struct http_head 
 
 /* ---- Upgrades ------------------------------------------------------------------------------ */
 
-/* 101, or how the upgrade is refused and *why. */
-static int check_upgrade(struct conn *c, const struct http_head *head,
-                         const struct net_address *client, const char **why)
+/* What an upgrade is answered: 101, or another status and *why*; and as what it is counted. */
+struct upgrade_answer {
+    int status;
+    const char *why;
+    enum metric counted;
+};
+
+static struct upgrade_answer check_upgrade(struct conn *c, const struct http_head *head,
+                                           const struct net_address *client)
 {
-    *why = "This address is banned.";
     if (is_refused_client(c, client))
-        return 403;
-    *why = "No SIP is spoken on the admin port.";
+        return (struct upgrade_answer){403, "This address is banned.", METRIC_UPGRADE_BANNED};
     if (c->is_admin)
-        return 400;
-    int status = http_head_check_upgrade(head, &c->t->deps.config->ws_origins, why);
+        return (struct upgrade_answer){400, "No SIP is spoken on the admin port.",
+                                       METRIC_UPGRADE_BAD};
+    const char *why;
+    int status = http_head_check_upgrade(head, &c->t->deps.config->ws_origins, &why);
     if (status != 101)
-        return status;
-    *why = "This server is shutting down.";
+        return (struct upgrade_answer){status, why,
+                                       status == 403 ? METRIC_UPGRADE_ORIGIN : METRIC_UPGRADE_BAD};
     if (atomic_load(c->t->deps.node_state) == NODE_DRAINING)
-        return 503;
-    *why = "Too many connections from this address (limits.connectionsPerIp).";
-    return become_client(c, client) ? 101 : 503;
+        return (struct upgrade_answer){503, "This server is shutting down.",
+                                       METRIC_UPGRADE_DRAINING};
+    if (!become_client(c, client))
+        return (struct upgrade_answer){
+            503, "Too many connections from this address (limits.connectionsPerIp).",
+            METRIC_UPGRADE_TOO_MANY};
+    return (struct upgrade_answer){101, "", METRIC_UPGRADE_OK};
 }
 
 static void upgrade(struct conn *c, const struct http_head *head)
 {
     struct net_address client = client_of(c, head);
     enum transport_kind kind = kind_of(c, head, &c->remote);
-    const char *why;
-    int status = check_upgrade(c, head, &client, &why);
-    if (status != 101) {
-        LOG_DEBUG("websocket refused", LOG_NUM("status", status), LOG_TEXT("why", why),
-                  LOG_STR("origin", head->origin));
-        http_answer_refusal(c, status, why);
+    struct upgrade_answer answer = check_upgrade(c, head, &client);
+    metrics_add(c->t->deps.metrics, answer.counted);
+    if (answer.status != 101) {
+        LOG_DEBUG("websocket refused", LOG_NUM("status", answer.status),
+                  LOG_TEXT("why", answer.why), LOG_STR("origin", head->origin));
+        http_answer_refusal(c, answer.status, answer.why);
         return;
     }
     char accept[NET_WEBSOCKET_ACCEPT_TEXT], memory[TRANSPORT_HEADROOM + UPGRADE_HEAD_BYTES];

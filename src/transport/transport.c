@@ -290,6 +290,11 @@ void transport_set_overload(struct transport *t, enum overload_level level)
     opening_set_level(t, level);
 }
 
+uint32_t transport_count_handshakes(const struct transport *t)
+{
+    return t->opening.count;
+}
+
 uint32_t transport_datagram_backlog(const struct transport *t)
 {
     uint32_t most = 0;

@@ -136,13 +136,23 @@ void web_serve_demo(const struct web_call *call, struct http_reply *reply)
     buf_put_text(b, "]}");
 }
 
+static uint64_t count_registers(const struct web *web, enum register_outcome outcome)
+{
+    uint64_t sum = 0;
+    for (int kind = 0; kind < TRANSPORT_KINDS; kind++)
+        sum += metrics_registers(web->info.metrics, web->info.workers, (enum transport_kind)kind,
+                                 outcome);
+    return sum;
+}
+
 static void sample(const struct web *web, struct rate_sample *s, uint64_t now_ms)
 {
-    static const enum metric metric_of[RATES] = {METRIC_REGISTERS, METRIC_CHALLENGED,
-                                                 METRIC_REFUSED};
     s->at_ms = now_ms;
-    for (int i = 0; i < RATES; i++)
-        s->count[i] = metrics_sum(web->info.metrics, web->info.workers, metric_of[i]);
+    s->count[RATE_CHALLENGES] = count_registers(web, REGISTER_CHALLENGED);
+    s->count[RATE_REFUSED] = count_registers(web, REGISTER_REFUSED);
+    s->count[RATE_REGISTERS] = 0;
+    for (int outcome = REGISTER_NONE + 1; outcome < REGISTER_OUTCOMES; outcome++)
+        s->count[RATE_REGISTERS] += count_registers(web, (enum register_outcome)outcome);
 }
 
 void web_sample_rates(struct web *web, uint64_t now_ms)

@@ -37,7 +37,9 @@ typedef void web_route_fn(const struct web_call *call, struct http_reply *reply)
 
 /* status.c */
 web_route_fn web_serve_health, web_serve_ready, web_serve_status, web_serve_node, web_serve_demo;
-web_route_fn web_serve_metrics;      /* metrics_text.c */
+web_route_fn web_serve_metrics; /* metrics_text.c */
+/* process_metrics.c: the line of one of the process's families; none where it cannot be had. */
+void web_put_process_metric(struct buf *b, enum metric_family family, uint64_t started_ms);
 web_route_fn web_list_registrations; /* registrations.c; this one and the next may answer later */
 web_route_fn web_show_aor, web_show_why, web_remove_registrations;   /* aor_routes.c */
 web_route_fn web_drain;                                              /* drain_route.c */

@@ -11,6 +11,11 @@ uint64_t clock_now_ms(void)
     return UINT64_C(1800000000000);
 }
 
+uint64_t clock_now_us(void)
+{
+    return clock_now_ms() * 1000;
+}
+
 /* ---- What the transport does, one line after the other --------------------------------------- */
 
 struct world {

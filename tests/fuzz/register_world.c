@@ -19,6 +19,11 @@ uint64_t clock_now_ms(void)
     return now_ms;
 }
 
+uint64_t clock_now_us(void)
+{
+    return now_ms * 1000;
+}
+
 /* ---- The callback --------------------------------------------------------------------------- */
 
 struct http_lane {
@@ -76,6 +81,12 @@ uint32_t http_lane_wait_ms(const struct http_lane *lane)
 {
     (void)lane;
     return 0;
+}
+
+struct http_lane_load http_lane_load(const struct http_lane *lane)
+{
+    (void)lane;
+    return (struct http_lane_load){0};
 }
 
 void http_lane_close(struct http_lane *lane)

@@ -51,6 +51,12 @@ uint32_t http_lane_wait_ms(const struct http_lane *lane)
     return fake.wait_ms;
 }
 
+struct http_lane_load http_lane_load(const struct http_lane *lane)
+{
+    (void)lane;
+    return (struct http_lane_load){0};
+}
+
 void fake_give(unsigned number, struct http_answer answer)
 {
     struct fake_post *post = &fake.post[number];
@@ -189,6 +195,8 @@ static void on_checked(void *arg, const struct auth_result *result)
     c->done++;
     assert_non_null(result->cause);
     assert_int_equal(result->retry_after_s > 0, result->verdict == AUTH_UNAVAILABLE);
+    bool is_to_try_again = result->verdict == AUTH_CHALLENGE || result->verdict == AUTH_STALE;
+    assert_int_equal(result->reason != AUTH_NO_REASON, is_to_try_again);
     arena_reset(&c->arena); /* nobody may touch the attempt any more */
 }
 

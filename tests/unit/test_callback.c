@@ -58,7 +58,7 @@ static void answers_become_results(void **state)
             fail_msg("row %zu: %d, %s", i, (int)verdict, c.result.cause);
         assert_int_equal(fake.count, 1);
         assert_true(c.result.was_asked);
-        assert_int_equal(c.result.took_ms, 10);
+        assert_true(c.result.has_decided == (verdict != AUTH_UNAVAILABLE));
         assert_false(c.result.is_source_away);
         if (verdict == AUTH_UNAVAILABLE)
             assert_in_range(c.result.retry_after_s, 5, 15);

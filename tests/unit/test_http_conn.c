@@ -21,6 +21,7 @@ enum { SHOWN_BYTES = 24 };
 
 struct fixture {
     struct config config;
+    struct metrics metrics;
     struct transport t;
     struct conn c;
     _Atomic int node_state;
@@ -183,6 +184,7 @@ static void open_conn(void)
     f->t.now_ms = 1000;
     f->t.deps = (struct transport_deps){.config = &f->config,
                                         .limit = conn_limit_new(10, 2),
+                                        .metrics = &f->metrics,
                                         .node_state = &f->node_state,
                                         .public_http = handle,
                                         .admin_http = handle,

@@ -1,6 +1,7 @@
 #include <aorta/config.h>
 #include <aorta/json_text.h>
 #include <aorta/limits.h>
+#include <aorta/metrics.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -74,9 +75,31 @@ static void readme_has_the_limits_of_the_program(void **state)
     free((char *)readme.ptr);
 }
 
+static void readme_has_the_metrics_of_the_program(void **state)
+{
+    (void)state;
+    static const char *const type[] = {"counter", "gauge", "histogram"};
+    struct str readme;
+    struct buf table;
+    assert_int_equal(json_text_read_file(AORTA_README, 1 << 20, &readme), 0);
+    buf_init_heap(&table, 1 << 20);
+    buf_put_text(&table, "| metric | type | labels | |\n| --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < METRIC_FAMILIES; i++) {
+        const struct metric_family_row *row = &metric_families[i];
+        buf_printf(&table, "| `%s` | %s | %s | %s |\n", row->name, type[row->type], row->labels,
+                   row->help);
+    }
+    if (!memmem(readme.ptr, readme.len, table.data, table.len))
+        fail_msg("README.md has not the table of the program, which is:\n%.*s",
+                 STR_ARG(buf_str(&table)));
+    buf_fini(&table);
+    free((char *)readme.ptr);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(readme_has_the_table_of_the_program),
-                                       cmocka_unit_test(readme_has_the_limits_of_the_program)};
+                                       cmocka_unit_test(readme_has_the_limits_of_the_program),
+                                       cmocka_unit_test(readme_has_the_metrics_of_the_program)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

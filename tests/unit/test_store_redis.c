@@ -98,7 +98,7 @@ static void open_node(struct node *n, const char *name, enum redis_layout layout
     n->cluster = redis_cluster_new(&n->config, NULL);
     assert_non_null(n->cluster);
     assert_int_equal(redis_cluster_set_address(n->cluster, "192.0.2.9:5060"), 0);
-    n->store = store_redis_open(n->cluster, n->loop, 0);
+    n->store = store_redis_open(n->cluster, n->loop, 0, NULL);
     assert_non_null(n->store);
 }
 

@@ -6,6 +6,7 @@
 #include "web/web_internal.h"
 #include <aorta/bans.h>
 #include <aorta/log.h>
+#include <aorta/realms.h>
 #include <aorta/transport.h>
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -157,6 +158,12 @@ static void fake_count(struct store *s, struct store_counts *out)
     };
 }
 
+static uint64_t fake_count_realm(struct store *s, struct str realm)
+{
+    (void)s;
+    return str_eq(realm, STR("big.example")) ? 9 : 2;
+}
+
 static bool fake_is_ready(struct store *s)
 {
     return !((struct fake_store *)s)->is_away;
@@ -168,6 +175,7 @@ static const struct store_ops fake_ops = {
     .list = fake_list,
     .remove = fake_remove,
     .count = fake_count,
+    .count_realm = fake_count_realm,
     .is_ready = fake_is_ready,
 };
 
@@ -207,6 +215,7 @@ static struct fixture *open_web(const char *www, size_t demo_users)
         .www = www,
         .demo_users = demo,
         .demo_user_count = demo_users,
+        .started_ms = UINT64_C(1700000000250),
     };
     char memory[256];
     struct buf error;
@@ -1298,18 +1307,44 @@ static void metrics_of_all_workers(void **state)
     static const struct {
         const char *line, *why;
     } row[] = {
-        {"# TYPE aorta_registers_total counter",     "a type for each family" },
-        {"# TYPE aorta_connections gauge",           "what is now is a gauge" },
-        {"aorta_registers_total 3",                  "the sum of both workers"},
-        {"aorta_refused_total 0",                    "zeros too"              },
-        {"aorta_connections{transport=\"wss\"} 1",   "connections"            },
-        {"aorta_registrations{transport=\"wss\"} 5", "what the store counts"  },
+        {"# TYPE aorta_registers_total counter",                                      "a type for each family"   },
+        {"# TYPE aorta_connections gauge",                                            "what is now is a gauge"   },
+        {"# TYPE aorta_register_duration_seconds histogram",                          "a histogram"              },
+        {"aorta_build_info{version=\"" AORTA_VERSION "\",node=\"node \\\"1\\\"\"} 1",
+         "a label's value is quoted"                                                                             },
+        {"aorta_messages_total 2",                                                    "a counter without a label"},
+        {"aorta_registers_total{transport=\"wss\",outcome=\"granted\"} 3",
+         "the sum of both workers"                                                                               },
+        {"aorta_registers_total{transport=\"udp\",outcome=\"refused\"} 0",            "zeros too"                },
+        {"aorta_challenges_total{reason=\"nonce_expired\"} 1",                        "a counter with a label"   },
+        {"aorta_register_duration_seconds_bucket{le=\"0.0005\"} 1",                   "of the first worker"      },
+        {"aorta_register_duration_seconds_bucket{le=\"+Inf\"} 2",                     "of both"                  },
+        {"aorta_register_duration_seconds_sum 20.000300",                             "in seconds"               },
+        {"aorta_register_duration_seconds_count 2",                                   "as many as +Inf has"      },
+        {"aorta_connections{transport=\"wss\"} 1",                                    "connections"              },
+        {"aorta_registrations{transport=\"wss\"} 5",                                  "what the store counts"    },
+        {"aorta_realm_registrations{realm=\"other\"} 15",                             "no realms: all are others"},
+        {"aorta_loop_lag_seconds{worker=\"0\"} 0",                                    "each worker's own"        },
+        {"aorta_loop_lag_seconds{worker=\"1\"} 1.234",                                "from milliseconds"        },
+        {"aorta_datagram_backlog_ratio{worker=\"0\"} 0.07",                           "from percent"             },
+        {"aorta_overload_level{worker=\"1\"} 2",                                      "a number as it is"        },
+        {"aorta_store_up 1",                                                          "the store is there"       },
+        {"aorta_bans 0",                                                              "nobody is banned"         },
+        {"process_start_time_seconds 1700000000.250",                                 "when it started"          },
     };
     struct fixture *f = open_web(NULL, 0);
-    metrics_add(&f->metrics[0], METRIC_REGISTERS);
-    metrics_add(&f->metrics[1], METRIC_REGISTERS);
-    metrics_add(&f->metrics[1], METRIC_REGISTERS);
+    metrics_add(&f->metrics[0], METRIC_MESSAGES);
+    metrics_add(&f->metrics[1], METRIC_MESSAGES);
+    metrics_add_register(&f->metrics[0], TRANSPORT_WSS, REGISTER_GRANTED);
+    metrics_add_register(&f->metrics[1], TRANSPORT_WSS, REGISTER_GRANTED);
+    metrics_add_register(&f->metrics[1], TRANSPORT_WSS, REGISTER_GRANTED);
+    metrics_add(&f->metrics[1], METRIC_NONCE_EXPIRED);
     metrics_add_connection(&f->metrics[1], TRANSPORT_WSS, 1);
+    histogram_add(&f->metrics[0].duration[DURATION_REGISTER], 300);
+    histogram_add(&f->metrics[1].duration[DURATION_REGISTER], 20000000);
+    metrics_set(&f->metrics[1], GAUGE_LOOP_LAG_MS, 1234);
+    metrics_set(&f->metrics[0], GAUGE_BACKLOG_PERCENT, 7);
+    metrics_set(&f->metrics[1], GAUGE_OVERLOAD_LEVEL, 2);
     get(f, web_handle_admin, "/metrics", NULL);
     assert_int_equal(f->reply.status, 200);
     assert_string_equal(f->reply.content_type, "text/plain; version=0.0.4; charset=utf-8");
@@ -1317,6 +1352,35 @@ static void metrics_of_all_workers(void **state)
         has_line(f, row[i].line, row[i].why);
     get(f, web_handle_public, "/metrics", NULL);
     assert_int_equal(f->reply.status, 404);
+    close_web(f);
+}
+
+/* Domains that the configuration names, and all others as one. */
+static void metrics_tell_of_named_realms_only(void **state)
+{
+    (void)state;
+    static char named[] = "big.example", any[] = "*", uri[] = "http://127.0.0.1:1/";
+    struct config_realm own[] = {
+        {.name = named, .callback = {.uri = uri}},
+        {.name = any            },
+    };
+    struct fixture *f = open_web(NULL, 0);
+    char memory[256];
+    struct buf error;
+    struct realms *realms;
+    buf_init_fixed(&error, memory, sizeof memory);
+    f->config.realms.item = own;
+    f->config.realms.count = COUNT(own);
+    assert_int_equal(realms_load(&f->config, NULL, &realms, &error), 0);
+    f->worker.realms = realms;
+    get(f, web_handle_admin, "/metrics", NULL);
+    has_line(f, "aorta_realm_registrations{realm=\"big.example\"} 9", "named");
+    has_line(f, "aorta_realm_registrations{realm=\"other\"} 6", "the rest of 15");
+    has_line(f, "aorta_callback_up{realm=\"big.example\"} 1", "nothing else is known");
+    has_line(f, "aorta_callback_circuit_open{realm=\"big.example\"} 0", "nothing else is known");
+    assert_null(strstr(f->reply.body.data, "realm=\"*\""));
+    assert_null(strstr(f->reply.body.data, "aorta_callback_up{realm=\"other\"}"));
+    realms_free(realms);
     close_web(f);
 }
 
@@ -1366,7 +1430,8 @@ static void rates(void **state)
     struct fixture *f = open_web(NULL, 0);
     for (size_t i = 0; i < COUNT(row); i++) {
         for (unsigned k = 0; k < row[i].registers; k++)
-            metrics_add(&f->metrics[k % 2], METRIC_REGISTERS);
+            metrics_add_register(&f->metrics[k % 2], (enum transport_kind)(k % TRANSPORT_KINDS),
+                                 (enum register_outcome)(1 + k % (REGISTER_OUTCOMES - 1)));
         web_sample_rates(f->web, row[i].at_ms);
         get(f, web_handle_public, "/api/v1/status", NULL);
         cJSON *root = parse(f);
@@ -1404,6 +1469,7 @@ int main(void)
         cmocka_unit_test(takes_json_from_our_own_only),
         cmocka_unit_test(status_counts),
         cmocka_unit_test(metrics_of_all_workers),
+        cmocka_unit_test(metrics_tell_of_named_realms_only),
         cmocka_unit_test(metrics_have_names_of_their_own),
         cmocka_unit_test(rates),
     };

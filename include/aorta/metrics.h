@@ -24,6 +24,7 @@
     ROW(METRIC_CALLBACKS,       "callbacks",       "", "Authentication callbacks asked")                       \
     ROW(METRIC_BANS,            "bans",            "", "Addresses banned by this node, the admin API aside")   \
     ROW(METRIC_OVERLOAD_REFUSED, "overload_refused", "", "Of the 503, because there was too much to do")       \
+    ROW(METRIC_EVENTS_DROPPED,  "events_dropped",  "", "Events that were not published, or not kept for a listener") \
     ROW(METRIC_OVERLOAD_DELAY,      "overload", "level=\"delay\"",      "Times that a thread went up to a level of overload") \
     ROW(METRIC_OVERLOAD_REFUSE_NEW, "overload", "level=\"refuse_new\"", "Times that a thread went up to a level of overload") \
     ROW(METRIC_OVERLOAD_REFUSE_ALL, "overload", "level=\"refuse_all\"", "Times that a thread went up to a level of overload")

@@ -5,6 +5,7 @@
 #include <aorta/address_rates.h>
 #include <aorta/auth.h>
 #include <aorta/bans.h>
+#include <aorta/events.h>
 #include <aorta/http_client.h>
 #include <aorta/metrics.h>
 #include <aorta/overload.h>
@@ -24,6 +25,7 @@ struct registrar_deps {
     unsigned workers;                    /* of the process */
     struct transport *transport;         /* this worker's */
     struct metrics *metrics;             /* this worker's block */
+    struct event_writer *events;         /* this worker's, for bans; NULL: nobody is told */
     unsigned worker;
     const struct str *own_hosts; /* names and addresses of this node, for the digest uri */
     size_t own_host_count;

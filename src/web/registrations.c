@@ -9,7 +9,6 @@ enum {
     DEFAULT_LIMIT = 100,
     MAX_LIMIT = 1000,
     PARAM_BYTES = 512,
-    AOR_BYTES = 3 * PARAM_BYTES, /* escapes may make it so much longer */
     ARENA_FIRST_BYTES = 64 << 10,
     ARENA_MAX_BYTES = 64 << 20,
     PAGES_A_REQUEST = 64, /* looked through for one answer; its cursor goes on from there */
@@ -47,28 +46,6 @@ static const char *read_query(struct str text, struct list_query *q)
     if (read_number(text, "cursor", q->number_memory[1], 1, UINT64_MAX, &q->cursor) < 0)
         return "cursor must be the one of the page before";
     return NULL;
-}
-
-/* The AOR as it is stored, whether it was asked for as alice@Example.com or sip:alice@example.com.
- * As it came when it is none: then it is not found either. */
-static struct str canonical_aor(struct str text, struct arena *arena)
-{
-    struct str uri_text = text;
-    if (!str_starts_nocase(text, STR("sip:")) && !str_starts_nocase(text, STR("sips:"))) {
-        char *memory = arena_alloc(arena, text.len + 4);
-        if (!memory)
-            return text;
-        memcpy(memory, "sip:", 4);
-        memcpy(memory + 4, text.ptr, text.len);
-        uri_text = (struct str){memory, text.len + 4};
-    }
-    struct sip_uri uri;
-    struct buf b;
-    char *memory = arena_alloc(arena, AOR_BYTES);
-    if (!memory || sip_uri_parse(uri_text, &uri) != SIP_URI_OK)
-        return text;
-    buf_init_fixed(&b, memory, AOR_BYTES);
-    return sip_uri_write_aor(&uri, &b) == 0 && !b.error ? buf_str(&b) : text;
 }
 
 /* ---- A request on its way through the store ------------------------------------------------- */
@@ -204,7 +181,7 @@ static void ask(struct job *job)
         ask_page(job);
         return;
     }
-    job->query.aor = canonical_aor(job->query.aor, &job->arena);
+    job->query.aor = web_canonical_aor(job->query.aor, &job->arena);
     job->store->ops->find(job->store, job->query.aor, &job->arena, on_found, job);
 }
 
@@ -253,7 +230,7 @@ void web_remove_registrations(const struct web_call *call, struct http_reply *re
         web_put_error(&job->later.answer, 400, "bad_path", "the AOR is badly escaped or too long");
         end_job(job);
     } else {
-        job->query.aor = canonical_aor(aor, &job->arena);
+        job->query.aor = web_canonical_aor(aor, &job->arena);
         job->store->ops->remove(job->store, job->query.aor, &job->arena, on_removed, job);
     }
     leave_job(job);

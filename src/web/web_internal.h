@@ -41,6 +41,7 @@ web_route_fn web_serve_metrics; /* metrics_text.c */
 web_route_fn web_list_registrations, web_remove_registrations;
 web_route_fn web_list_bans, web_show_ban, web_add_ban, web_lift_ban; /* ban_routes.c */
 web_route_fn web_show_log_level, web_set_log_level;                  /* log_level.c */
+web_route_fn web_stream_events;                                      /* events_stream.c */
 
 /* ---- What they share ----------------------------------------------------------------------- */
 
@@ -54,6 +55,10 @@ int web_decode(struct str text, char *memory, size_t max, struct str *out);
 /* The value of a query parameter, decoded into `memory`; .ptr NULL when absent, else as
  * web_decode(). */
 int web_query_param(struct str query, const char *name, char *memory, size_t max, struct str *out);
+
+/* The AOR as it is stored, whether it was asked for as alice@Example.com or sip:alice@example.com.
+ * As it came when it is none: then it is not found either. */
+struct str web_canonical_aor(struct str text, struct arena *arena);
 
 /* The request's body, which must be an object with none but these members. NULL, and `reply` says
  * 400 and why. The caller frees with cJSON_Delete(). */

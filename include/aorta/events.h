@@ -24,7 +24,7 @@ enum {
     EVENT_LISTENERS_MAX = 32,
     EVENT_RING_BYTES =
         1 << 20, /* a worker; taken when it first has something to say to a listener */
-    EVENT_MAX_BYTES = 32 << 10, /* a longer one (a contact of a whole message) is dropped */
+    EVENT_MAX_BYTES = 32 << 10, /* a longer one is dropped */
     EVENT_BATCH = 256,          /* as many are published at once */
 };
 
@@ -42,8 +42,8 @@ void events_free(struct events *e);
 struct event_writer *events_writer(struct events *e, unsigned worker);
 /* The worker's, for what is dropped; before it runs. */
 void event_writer_set_metrics(struct event_writer *w, struct metrics *metrics);
-/* Every event goes to `publish` too, from now on, some at a time: 0, or a negative errno when they
- * are dropped. The first after a quiet moment goes at once, others within two ticks. */
+/* Every event goes to `publish` too, from now on: 0, or a negative errno when they are dropped.
+ * Each at once where there are few of them, else many together, by the next tick at the latest. */
 typedef int event_publish_fn(void *arg, const struct str *json, size_t count);
 void event_writer_set_publisher(struct event_writer *w, event_publish_fn *publish, void *arg);
 /* So many that a publisher had taken have got lost on the way. */

@@ -8,7 +8,8 @@
 
 enum {
     BATCH_BYTES = 64 << 10, /* of what waits to be published */
-    QUIET_MS = 20,
+    AT_ONCE_PER_S = 50,     /* a worker; what is more waits for the tick */
+    AT_ONCE_BURST = 20,
     NODE_BYTES = 4096,
     DROPPED_LOG_MS = 10000,
 };
@@ -22,6 +23,7 @@ static void init_writer(struct events *e, struct event_writer *w, size_t ring_by
     buf_init_heap(&w->lines, BATCH_BYTES + EVENT_MAX_BYTES);
     /* A rate is a whole number a second, so the clock that it is given counts tens of seconds. */
     (void)ratelimit_init(&w->log_limit, 1, 1, 0);
+    (void)ratelimit_init(&w->at_once, AT_ONCE_PER_S, AT_ONCE_BURST, 0);
 }
 
 struct events *events_new(unsigned workers, const char *node, size_t ring_bytes)
@@ -128,15 +130,14 @@ void event_writer_flush(struct event_writer *w)
     clear_lines(w);
 }
 
-/* One by one, each would cost more than its REGISTER may. */
+/* A few go at once, so that they come as they happen, also those of different workers. Many would
+ * cost too much one by one. */
 static void publish_soon(struct event_writer *w, size_t begin, uint64_t now_ms)
 {
     w->begin[w->waiting++] = begin;
-    if (now_ms - w->published_ms < QUIET_MS && w->waiting < EVENT_BATCH &&
-        w->lines.len < BATCH_BYTES)
-        return;
-    w->published_ms = now_ms;
-    event_writer_flush(w);
+    bool is_full = w->waiting == EVENT_BATCH || w->lines.len >= BATCH_BYTES;
+    if (is_full || ratelimit_take(&w->at_once, now_ms))
+        event_writer_flush(w);
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */

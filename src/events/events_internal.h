@@ -13,7 +13,7 @@ struct event_writer {
     struct buf lines;        /* events that are to be published, and that which is being composed */
     size_t begin[EVENT_BATCH]; /* of those in `lines` */
     size_t waiting;            /* how many */
-    uint64_t published_ms;
+    struct ratelimit at_once;
     struct ratelimit log_limit;
     uint64_t dropped; /* since the last line of the log */
 };

@@ -206,7 +206,6 @@ static void put_aor_member(struct buf *b, struct str aor)
         return;
     }
     buf_put_json_text(b, JSON_MEMBER("aor"), web_canonical_aor(aor, &arena));
-    buf_put_char(b, ',');
     arena_fini(&arena);
 }
 

@@ -242,7 +242,7 @@ describe('events of many clients', () => {
   });
 
   it('with a token only who has it; streams end with the node, after its last events', async (t) => {
-    const server = await startServer(t, { config: { http: { adminToken: 'sesame' } } });
+    const server = await startServer(t, { config: { workers: 1, http: { adminToken: 'sesame' } } });
     const stream = await EventStream.open(t, server);
     assert.equal((await EventStream.open(t, server, '', { headers: { Authorization: 'Bearer other' } })).status, 401);
     const phone = await openPhone(t, server, 'ws');
@@ -250,6 +250,7 @@ describe('events of many clients', () => {
     await stream.until(1);
     await server.stop();
     assert.equal(await within(1000, 'the stream ends', stream.ended), 'end');
+    await stream.hears(['registered', 'flow-closed']);
   });
 });
 

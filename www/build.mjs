@@ -27,7 +27,7 @@ const { metafile } = await esbuild.build({
   metafile: true,
 });
 await mkdir(out, { recursive: true });
-for (const file of ['index.html', 'style.css', 'favicon.svg'])
+for (const file of ['index.html', 'style.css', 'favicon.svg', 'openapi.json'])
   await cp(path.join(here, file), path.join(out, file));
 await writeFile(path.join(out, 'licences.txt'), await licences(bundledPackages(metafile)));
 

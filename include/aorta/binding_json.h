@@ -12,6 +12,8 @@ struct binding_json_context {
 /* "contact":…,"grant":…: the members that every view of a binding has, without braces. */
 void binding_put_members(struct buf *b, const struct binding *binding,
                          const struct binding_json_context *ctx);
+/* ,"flow":… of a connection, by the name that the log prints as conn=; null for 0. */
+void binding_put_flow(struct buf *b, conn_id conn);
 /* One object of GET /api/v1/registrations. */
 void binding_put_json(struct buf *b, struct str aor, const struct binding *binding,
                       const struct binding_json_context *ctx);

@@ -97,6 +97,7 @@ struct config {
     uint32_t ban_s;                      /* what more than so many cost */
     struct config_list scanners;         /* what their User-Agent starts with; may be empty */
     uint32_t replay_bytes, reply_bytes;  /* the second of each worker */
+    uint32_t journal_bytes;              /* of all workers together; 0: none */
     struct net_networks never_ban;
     struct net_networks trusted_proxies; /* whose X-Forwarded-For and Forwarded are believed */
     struct config_list ws_origins;

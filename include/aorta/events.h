@@ -53,7 +53,7 @@ void event_writer_flush(struct event_writer *w);
 
 /* `changed` of a struct store_watcher, whose `arg` is the writer. */
 void event_writer_changed(void *writer, enum store_change change, struct str aor,
-                          const struct binding *binding);
+                          const struct binding *binding, const struct binding *by);
 /* An address was banned by this worker, for so many seconds (-1: for ever). */
 void event_writer_banned(struct event_writer *w, const struct ban *ban, int64_t seconds);
 

@@ -15,7 +15,7 @@ struct http_request {
     struct str path;   /* before the '?', not decoded */
     struct str query;  /* after it */
     struct str host;   /* and perhaps port, as the client names this server */
-    struct str authorization, if_none_match, content_type;
+    struct str authorization, if_none_match, content_type, origin;
     struct str body;           /* the whole of it */
     struct net_address remote; /* the client, also behind a trusted proxy */
     conn_id conn;              /* for an answer that comes later */

@@ -7,9 +7,11 @@
 #include <aorta/bans.h>
 #include <aorta/events.h>
 #include <aorta/http_client.h>
+#include <aorta/journal.h>
 #include <aorta/metrics.h>
 #include <aorta/overload.h>
 #include <aorta/settings.h>
+#include <aorta/sip_traces.h>
 #include <aorta/store.h>
 #include <aorta/transport.h>
 
@@ -26,6 +28,8 @@ struct registrar_deps {
     struct transport *transport;         /* this worker's */
     struct metrics *metrics;             /* this worker's block */
     struct event_writer *events;         /* this worker's, for bans; NULL: nobody is told */
+    struct journal *journal;
+    struct sip_traces *traces;
     unsigned worker;
     const struct str *own_hosts; /* names and addresses of this node, for the digest uri */
     size_t own_host_count;
@@ -51,6 +55,7 @@ int registrar_set_settings(struct registrar *r, struct settings *settings);
 /* The handlers for struct transport_events; `arg` is the struct registrar. */
 void registrar_on_message(void *arg, const struct sip_source *source, struct str message);
 void registrar_on_broken(void *arg, const struct sip_source *source, struct str head, int status);
-void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user);
+void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                         const struct transport_end *end);
 bool registrar_is_in_use(void *arg, conn_id conn, void *user);
 #endif

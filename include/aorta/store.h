@@ -101,10 +101,10 @@ enum store_change {
  * told when it is noted. What a dead node leaves behind, nobody is told of. */
 struct store_watcher {
     /* On the thread of the worker whose store it is, perhaps under a lock: it takes note, and
-     * neither waits nor calls the store. `binding` is as it is now, or was; valid during the call.
-     */
+     * neither waits nor calls the store. `binding` is as it is now, or was; `by` is the one for
+     * which it was evicted, else NULL; valid during the call. */
     void (*changed)(void *arg, enum store_change change, struct str aor,
-                    const struct binding *binding);
+                    const struct binding *binding, const struct binding *by);
     void *arg;
     struct store_watcher *next; /* the store's */
 };

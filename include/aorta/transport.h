@@ -25,6 +25,13 @@ struct sip_source {
 /* What a buffer given to transport_send() must have free in front of the data. */
 enum { TRANSPORT_HEADROOM = 32 };
 
+/* How a connection ended. */
+struct transport_end {
+    const char *why;  /* constant text, what follows "its connection closed: " */
+    uint16_t ws_code; /* of the first WebSocket close frame, whoever sent it; 0: there was none */
+    bool is_by_peer;
+};
+
 struct transport; /* one worker's */
 
 struct transport_events {
@@ -34,8 +41,9 @@ struct transport_events {
     /* A message that is not to be served: too long (513), on a stream without a usable length
      * (400), or one too many from its address (503). `head` is what there is of it. */
     void (*broken)(void *arg, const struct sip_source *source, struct str head, int status);
-    /* After the last word of a connection; its conn_id is dead. `*user` as transport_user(). */
-    void (*closed)(void *arg, enum transport_kind kind, conn_id conn, void *user);
+    /* After the last word of a connection; its conn_id is dead. `user` as *transport_user(). */
+    void (*closed)(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                   const struct transport_end *end);
     /* Does this connection carry bindings? Asked before an idle one is closed. */
     bool (*is_in_use)(void *arg, conn_id conn, void *user);
     void *arg;
@@ -105,6 +113,15 @@ int transport_send(struct transport *t, const struct sip_source *to,
  * 1011: its client connects anew and asks again, as one over UDP does by itself. */
 void transport_give_up(struct transport *t, const struct sip_source *source);
 bool transport_is_open(const struct transport *t, conn_id conn);
+/* What is known of an open connection. */
+struct transport_flow {
+    uint64_t opened_ms; /* accepted, or upgraded to WebSocket */
+    uint64_t heard_ms;  /* when the last byte came from the peer, a pong for instance */
+    uint32_t unanswered_pings;
+    struct net_address remote;
+};
+/* -ENOTCONN when it is gone. */
+int transport_flow(const struct transport *t, conn_id conn, struct transport_flow *out);
 /* What a handler that set is_later has to say at last. -ENOTCONN: the client is gone, or was told
  * meanwhile that it took too long (after 30 s). The body is freed in any case. */
 int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply);

@@ -11,8 +11,11 @@
 struct bans;
 struct events;
 struct event_writer;
+struct journal;
+struct sip_traces;
 struct transport;
 struct web_streams; /* a worker's clients of /api/v1/events */
+struct web_worker;
 
 struct web_demo_user {
     const char *aor, *password;
@@ -28,6 +31,11 @@ struct web_info {
     const struct web_demo_user *demo_users;
     size_t demo_user_count;
     uint64_t started_ms;
+    struct journal *journal;
+    struct sip_traces *traces;
+    /* Ends the process as SIGTERM does. Any thread; as often as you like. */
+    void (*drain)(void *drain_arg);
+    void *drain_arg;
 };
 
 struct web; /* shared by all workers; nothing in it changes after web_new() but the rates */
@@ -40,9 +48,19 @@ void web_free(struct web *web);
 void web_set_addresses(struct web *web, const char *const *listeners, size_t listener_count,
                        const char *sbc_address);
 
+/* Something to be done on another worker's thread, and perhaps brought back from there. `there` is
+ * that worker's; NULL: the process ends, and all that is left to do is to free. */
+struct web_errand {
+    struct web_errand *next; /* for whoever carries it */
+    void (*run)(struct web_worker *there, struct web_errand *errand);
+};
+
 /* A worker's way to what the routes show and change: the `arg` of its handlers. All borrowed. */
 struct web_worker {
     struct web *web;
+    unsigned index;
+    /* Takes the errand to that worker, as soon as it comes to it. */
+    void (*send)(struct web_worker *from, unsigned worker, struct web_errand *errand);
     const struct config *config; /* in force now; a reload brings another one */
     struct store *store;
     struct transport *transport; /* through which answers come that are not there at once */

@@ -26,14 +26,16 @@ struct app {
     struct own_hosts own_hosts;
     char *www; /* the folder that is served; NULL: none */
     struct worker_shared shared;
+    struct sip_traces traces;
     struct worker *workers;
     unsigned worker_count; /* opened so far */
     char *listeners[MAX_LISTENERS];
     size_t listener_count;
     struct net_address first_bound, admin; /* as bound */
     char *sbc_address;
-    _Atomic int state;   /* enum node_state */
-    uint64_t files_left; /* once all listeners are open */
+    _Atomic int state;             /* enum node_state */
+    _Atomic bool is_told_to_drain; /* by the admin API */
+    uint64_t files_left;           /* once all listeners are open */
     struct buf error;
     sigset_t signals;
 };
@@ -155,6 +157,14 @@ static int open_certificate(struct app *app)
     return rc == 0 ? privileges_give_file(config, config->tls_key, &app->error) : rc;
 }
 
+/* Once: a second signal would end the drain at once. */
+static void drain_as_told(void *arg)
+{
+    struct app *app = arg;
+    if (!atomic_exchange(&app->is_told_to_drain, true))
+        kill(getpid(), SIGTERM);
+}
+
 static int open_page(struct app *app)
 {
     app->www = find_www(app->config);
@@ -169,6 +179,10 @@ static int open_page(struct app *app)
         .demo_users = app->demo.user,
         .demo_user_count = has_demo_users(app->config) ? DEMO_USERS : 0,
         .started_ms = clock_now_ms(),
+        .journal = app->shared.journal,
+        .traces = &app->traces,
+        .drain = drain_as_told,
+        .drain_arg = app,
     };
     app->shared.web = web_new(&info, &app->error);
     return app->shared.web ? 0 : fail(app, "out of memory");
@@ -207,13 +221,17 @@ static int open_shared(struct app *app)
     app->shared.own_hosts = app->own_hosts.host;
     app->shared.own_host_count = app->own_hosts.count;
     app->shared.auth = auth_new(workers, config->replay_bytes);
+    app->shared.journal = journal_new(workers, config->journal_bytes);
     app->shared.limit = conn_limit_new(config->connections, config->connections_per_ip);
     app->shared.request_rates = address_rates_new();
     app->shared.failure_rates = address_rates_new();
     app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
     app->shared.events = events_new(workers, config->node, EVENT_RING_BYTES);
     app->workers = calloc(workers, sizeof *app->workers);
-    if (open_bans(app) < 0 || open_store(app) < 0 || !app->shared.auth || !app->shared.limit ||
+    app->shared.all = app->workers;
+    app->shared.traces = &app->traces;
+    if (sip_traces_init(&app->traces) < 0 || open_bans(app) < 0 || open_store(app) < 0 ||
+        !app->shared.auth || !app->shared.journal || !app->shared.limit ||
         !app->shared.request_rates || !app->shared.failure_rates || !app->shared.metrics ||
         !app->shared.events || !app->workers)
         return fail(app, "out of memory");
@@ -420,15 +438,31 @@ static void reload(struct app *app)
     buf_fini(&error);
 }
 
+static void set_log_level(enum log_level level)
+{
+    log_set_level(level);
+    LOG_WARN("log level set by a signal", LOG_TEXT("level", log_level_name(level)));
+}
+
 static int wait_for_signal(struct app *app)
 {
     for (;;) {
         int signal_number;
         if (sigwait(&app->signals, &signal_number) != 0)
             continue;
-        if (signal_number != SIGHUP)
+        switch (signal_number) {
+        case SIGHUP:
+            reload(app);
+            break;
+        case SIGUSR1:
+            set_log_level(log_level() < LOG_LEVEL_TRACE ? log_level() + 1 : LOG_LEVEL_TRACE);
+            break;
+        case SIGUSR2:
+            set_log_level(app->settings->config->log_level);
+            break;
+        default:
             return signal_number;
-        reload(app);
+        }
     }
 }
 
@@ -484,6 +518,8 @@ static void close_app(struct app *app)
     free(app->workers);
     web_free(app->shared.web);
     free(app->shared.metrics);
+    journal_free(app->shared.journal);
+    sip_traces_fini(&app->traces);
     conn_limit_free(app->shared.limit);
     address_rates_free(app->shared.request_rates);
     address_rates_free(app->shared.failure_rates);
@@ -541,6 +577,8 @@ int app_run(struct config *config, const struct config_source *source)
     sigaddset(&app.signals, SIGTERM);
     sigaddset(&app.signals, SIGINT);
     sigaddset(&app.signals, SIGHUP);
+    sigaddset(&app.signals, SIGUSR1);
+    sigaddset(&app.signals, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &app.signals, NULL);
     int status = open_and_serve(&app, config);
     print_error(&app.error);

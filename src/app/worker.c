@@ -2,6 +2,7 @@
 #include <aorta/clock.h>
 #include <aorta/log.h>
 #include <errno.h>
+#include <stddef.h>
 
 enum {
     SECOND_MS = 1000,
@@ -88,26 +89,6 @@ static void watch_load(struct worker *w, uint64_t now_ms)
     log_level_change(w);
 }
 
-/* ---- Every tick ------------------------------------------------------------------------------ */
-
-static void on_tick(void *arg)
-{
-    struct worker *w = arg;
-    uint64_t now_ms = clock_now_ms();
-    transport_tick(w->transport, now_ms);
-    w->store->ops->tick(w->store, w->index, now_ms);
-    close_banned(w);
-    watch_load(w, now_ms);
-    event_writer_flush(w->events);
-    web_streams_tick(w->web.streams, now_ms);
-    go_on_stopping(w, now_ms);
-    if (now_ms < w->next_second_ms)
-        return;
-    w->next_second_ms = now_ms + SECOND_MS;
-    if (w->index == 0)
-        web_sample_rates(w->shared->web, now_ms);
-}
-
 /* ---- Commands ------------------------------------------------------------------------------ */
 
 /* The last ones shall still be able to answer our close. */
@@ -134,6 +115,14 @@ static void use_config(struct worker *w, const struct config *config)
     transport_set_config(w->transport, config);
 }
 
+/* In a second, unless there are newer ones by then. */
+static void try_again(struct worker *w, struct settings *settings)
+{
+    struct settings *none = NULL;
+    if (!atomic_compare_exchange_strong(&w->next, &none, settings))
+        settings_release(settings);
+}
+
 static void take_settings(struct worker *w)
 {
     struct settings *settings = atomic_exchange(&w->next, NULL);
@@ -142,8 +131,10 @@ static void take_settings(struct worker *w)
     const struct config *old = w->config;
     use_config(w, settings->config); /* before the old one may go */
     if (registrar_set_settings(w->registrar, settings) < 0) {
-        LOG_ERROR("out of memory: this worker goes on with the old configuration");
+        LOG_ERROR("out of memory: this worker goes on with the old configuration, and tries again");
         use_config(w, old);
+        try_again(w, settings);
+        return;
     }
     settings_release(settings);
 }
@@ -156,9 +147,53 @@ static void take_certificate(struct worker *w)
     net_certificate_release(certificate);
 }
 
+/* ---- Every tick ------------------------------------------------------------------------------ */
+
+static void on_tick(void *arg)
+{
+    struct worker *w = arg;
+    uint64_t now_ms = clock_now_ms();
+    transport_tick(w->transport, now_ms);
+    w->store->ops->tick(w->store, w->index, now_ms);
+    close_banned(w);
+    watch_load(w, now_ms);
+    event_writer_flush(w->events);
+    web_streams_tick(w->web.streams, now_ms);
+    go_on_stopping(w, now_ms);
+    if (now_ms < w->next_second_ms)
+        return;
+    w->next_second_ms = now_ms + SECOND_MS;
+    take_settings(w); /* left over, for want of memory */
+    if (w->index == 0)
+        web_sample_rates(w->shared->web, now_ms);
+}
+
+/* ---- Errands --------------------------------------------------------------------------------- */
+
+static void take_errand(struct web_worker *from, unsigned worker, struct web_errand *errand)
+{
+    struct worker *w = (struct worker *)((char *)from - offsetof(struct worker, web));
+    struct worker *to = &w->shared->all[worker];
+    errand->next = atomic_load_explicit(&to->errands, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&to->errands, &errand->next, errand))
+        ;
+    net_loop_wake(to->loop);
+}
+
+/* `there` NULL: nobody is left to run them. */
+static void run_errands(struct worker *w, struct web_worker *there)
+{
+    struct web_errand *errand = atomic_exchange(&w->errands, NULL);
+    for (struct web_errand *next; errand; errand = next) {
+        next = errand->next;
+        errand->run(there, errand);
+    }
+}
+
 static void on_woken(void *arg)
 {
     struct worker *w = arg;
+    run_errands(w, &w->web);
     unsigned commands = atomic_exchange(&w->commands, 0);
     if (commands & WORKER_RELOAD) {
         take_settings(w);
@@ -232,13 +267,17 @@ static int open_transport(struct worker *w)
         .http_arg = &w->web,
     };
     w->transport = transport_new(&deps);
-    w->web = (struct web_worker){.web = shared->web,
-                                 .config = w->config,
-                                 .store = w->store,
-                                 .transport = w->transport,
-                                 .bans = shared->bans,
-                                 .events = w->events,
-                                 .streams = web_streams_new(shared->events, w->transport)};
+    w->web = (struct web_worker){
+        .web = shared->web,
+        .index = w->index,
+        .send = take_errand,
+        .config = w->config,
+        .store = w->store,
+        .transport = w->transport,
+        .bans = shared->bans,
+        .events = w->events,
+        .streams = web_streams_new(shared->events, w->transport),
+    };
     return w->transport && w->web.streams ? 0 : -ENOMEM;
 }
 
@@ -257,6 +296,8 @@ static int open_registrar(struct worker *w, struct settings *settings)
         .transport = w->transport,
         .metrics = &shared->metrics[w->index],
         .events = w->events,
+        .journal = shared->journal,
+        .traces = shared->traces,
         .worker = w->index,
         .own_hosts = shared->own_hosts,
         .own_host_count = shared->own_host_count,
@@ -360,6 +401,7 @@ void worker_close(struct worker *w)
     transport_free(w->transport);
     settings_release(atomic_exchange(&w->next, NULL));
     net_certificate_release(atomic_exchange(&w->next_certificate, NULL));
+    run_errands(w, NULL);
     w->loop = NULL;
     w->store = NULL;
     w->http = NULL;

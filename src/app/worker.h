@@ -26,11 +26,14 @@ struct worker_shared {
     struct conn_limit *limit;
     struct address_rates *request_rates, *failure_rates;
     struct metrics *metrics; /* one block a worker */
+    struct journal *journal;
+    struct sip_traces *traces;
     const _Atomic int *node_state;
     const char *cert_file, *key_file; /* NULL: no TLS */
     struct net_tls_ticket_key ticket_key;
     const struct str *own_hosts;
     size_t own_host_count;
+    struct worker *all; /* `workers` of them */
 };
 
 /* A running worker ends in steps: what is to be told to others goes first. */
@@ -59,6 +62,8 @@ struct worker {
     _Atomic unsigned commands;                          /* bits of enum worker_command */
     _Atomic(struct settings *) next;                    /* held; NULL: none */
     _Atomic(struct net_certificate *) next_certificate; /* held; NULL: none */
+    /* Set by any worker: */
+    _Atomic(struct web_errand *) errands; /* the latest first */
 };
 
 enum worker_command { WORKER_DRAIN = 1, WORKER_STOP = 2, WORKER_RELOAD = 4 };

@@ -108,7 +108,9 @@ static const char hex_digit[] = "0123456789abcdef";
 
 void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n)
 {
-    if (!buf_reserve(b, n < SIZE_MAX / 2 ? n * 2 : SIZE_MAX))
+    if (n > SIZE_MAX / 2)
+        n = SIZE_MAX / 2; /* for which there is no room */
+    if (!buf_reserve(b, n * 2))
         return;
     for (size_t i = 0; i < n; i++) {
         b->data[b->len++] = hex_digit[bytes[i] >> 4];

@@ -254,6 +254,11 @@ static const struct config_option options[] = {
      .min = 65536, .max = 1073741824, .unit = "bytes", .fallback = "33554432",
      .is_start_only = true,
      .help = "memory for answers over UDP of the last 32 s, of each thread"},
+    {.key = "limits.journalBytes", .type = &config_type_count, .offset = MEMBER(journal_bytes),
+     .min = 0, .max = 1073741824, .unit = "bytes", .fallback = "16777216",
+     .is_start_only = true,
+     .help = "memory for the latest facts about AORs, 64 bytes each, of all threads together "
+             "(`/api/v1/aors/{aor}/why`); 0 keeps none"},
     {.key = "limits.neverBan", .type = &config_type_networks, .offset = MEMBER(never_ban),
      .fallback = "[\"127.0.0.0/8\",\"::1\"]",
      .help = "networks whose addresses are never blocked, as \"192.0.2.0/24\" or one address"},

@@ -178,8 +178,9 @@ static bool is_too_much(struct event_writer *w, size_t begin)
 }
 
 void event_writer_changed(void *writer, enum store_change change, struct str aor,
-                          const struct binding *binding)
+                          const struct binding *binding, const struct binding *by)
 {
+    (void)by;
     struct event_writer *w = writer;
     enum event_type type;
     if (!is_wanted(w) || !event_of_change(change, &type))

@@ -90,7 +90,7 @@ int flow_add(struct flow_set *set, void **list, conn_id conn, struct str aor)
     *bucket = f;
     *list = f;
     set->count++;
-    return 0;
+    return 1;
 }
 
 void flow_each(const void *list, flow_aor_fn *each, void *arg)

@@ -10,7 +10,8 @@ struct flow_aor; /* one AOR of one connection */
 
 struct flow_set *flow_set_new(void);
 void flow_set_free(struct flow_set *set);
-/* Lists `aor` at `*list` once, however often it is called. -ENOMEM. */
+/* Lists `aor` at `*list` once, however often it is called. 1 when it was not listed before, else 0;
+ * or -ENOMEM. */
 int flow_add(struct flow_set *set, void **list, conn_id conn, struct str aor);
 typedef void flow_aor_fn(void *arg, struct str aor);
 /* Calls `each` for all AORs of a list. */

@@ -18,9 +18,29 @@ enum { MINUTE_MS = 60000 };
 /* JsSIP and SIP.js take no notice of Retry-After; others wait so long, and not all equally. */
 enum { RETRY_AFTER_S = 5, RETRY_AFTER_JITTER_S = 10 };
 
+/* `cause` is constant text. */
+static void note(const struct transaction *txn, enum fact_kind kind, const char *cause,
+                 uint32_t number)
+{
+    struct registrar *r = txn->r;
+    if (str_is_empty(txn->aor))
+        return;
+    const struct fact fact = {
+        .kind = kind,
+        .protocol = txn->source.kind,
+        .time_ms = txn->now_ms,
+        .conn = txn->source.conn,
+        .cause = cause,
+        .number = number,
+        .source = txn->source.remote,
+    };
+    journal_note(r->deps.journal, r->deps.worker, txn->aor, &fact);
+}
+
 static void refuse_invalid(struct transaction *txn, int status, const char *reason)
 {
     metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+    note(txn, FACT_INVALID, reason, (uint32_t)status);
     LOG_DEBUG("register refused", LOG_NUM("status", status), LOG_TEXT("why", reason),
               LOG_STR("aor", txn->aor));
     txn_reply(txn, status, reason);
@@ -53,6 +73,7 @@ static void put_warning(struct buf *b, struct str message)
 static void refuse(struct transaction *txn, const char *cause)
 {
     metrics_add(txn->r->deps.metrics, METRIC_REFUSED);
+    note(txn, FACT_REFUSED, cause, 0);
     log_refusal(txn, cause);
     struct buf b = txn_reply_begin(txn, 403, sip_reason(403));
     if (txn->config->expose_message && !str_is_empty(txn->verdict.message))
@@ -60,8 +81,9 @@ static void refuse(struct transaction *txn, const char *cause)
     txn_reply_send(txn, &b);
 }
 
-static void reply_unavailable(struct transaction *txn, uint32_t retry_after_s)
+static void reply_unavailable(struct transaction *txn, const char *cause, uint32_t retry_after_s)
 {
+    note(txn, FACT_UNAVAILABLE, cause, retry_after_s);
     char text[16];
     struct buf number;
     metrics_add(txn->r->deps.metrics, METRIC_UNAVAILABLE);
@@ -75,7 +97,7 @@ static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t 
     if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
         LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor),
                  LOG_STR("call_id", txn->request.call_id));
-    reply_unavailable(txn, retry_after_s);
+    reply_unavailable(txn, cause, retry_after_s);
 }
 
 static uint32_t draw_retry_after_s(void)
@@ -101,7 +123,7 @@ static void refuse_overloaded(struct transaction *txn, const char *cause)
     bool carries_others = list && flow_has_other(*list, txn->aor);
     LOG_DEBUG("register refused for load", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor));
     metrics_add(r->deps.metrics, METRIC_OVERLOAD_REFUSED);
-    reply_unavailable(txn, draw_retry_after_s());
+    reply_unavailable(txn, cause, draw_retry_after_s());
     if (!carries_others)
         transport_close_refused(r->deps.transport, conn);
 }
@@ -110,6 +132,7 @@ static void challenge(struct transaction *txn)
 {
     struct registrar *r = txn->r;
     metrics_add(r->deps.metrics, METRIC_CHALLENGED);
+    note(txn, FACT_CHALLENGED, txn->verdict.cause, 0);
     struct buf b = txn_reply_begin(txn, 401, sip_reason(401));
     auth_put_challenges(r->deps.auth, &b, r->deps.worker, &txn->auth,
                         txn->verdict.verdict == AUTH_STALE);
@@ -192,9 +215,24 @@ static void close_flow(struct transaction *txn)
     r->deps.store->ops->close_flow(r->deps.store, txn->aor, txn->source.conn, removes);
 }
 
+static void note_granted(const struct transaction *txn, const struct store_outcome *outcome)
+{
+    const struct sip_request *request = &txn->request;
+    if (request->contact_count == 0 && !request->contact_is_wildcard) {
+        note(txn, FACT_FETCHED, NULL, 0);
+    } else if (outcome->own_count == 0) {
+        note(txn, FACT_UNREGISTERED, NULL, 0);
+    } else {
+        uint64_t left_ms = outcome->bindings[0].expires_ms - txn->now_ms;
+        note(txn, txn->verdict.verdict == AUTH_OK ? FACT_GRANTED : FACT_REFRESHED, NULL,
+             (uint32_t)(left_ms / 1000));
+    }
+}
+
 static void on_granted(struct transaction *txn, const struct store_outcome *outcome)
 {
     bool is_cached = txn->verdict.verdict != AUTH_OK;
+    note_granted(txn, outcome);
     metrics_add(txn->r->deps.metrics, METRIC_GRANTED);
     if (is_cached)
         metrics_add(txn->r->deps.metrics, METRIC_GRANTED_CACHED);
@@ -231,6 +269,7 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
         buf_init_fixed(&number, text, sizeof text);
         buf_put_u64(&number, outcome->min_expires_s);
         metrics_add(txn->r->deps.metrics, METRIC_INVALID);
+        note(txn, FACT_INVALID, sip_reason(423), 423);
         txn_reply_with(txn, 423, sip_reason(423), "Min-Expires", buf_str(&number));
         return;
     }
@@ -261,12 +300,30 @@ static bool is_behind_nat(const struct transaction *txn)
            nat_is_behind(&txn->request, &txn->source.remote);
 }
 
+/* The AOR's first REGISTER on its connection that was let in. */
+static void note_connected(const struct transaction *txn)
+{
+    struct registrar *r = txn->r;
+    struct transport_flow flow;
+    if (transport_flow(r->deps.transport, txn->source.conn, &flow) < 0)
+        return;
+    const struct fact fact = {.kind = FACT_CONNECTED,
+                              .protocol = txn->source.kind,
+                              .time_ms = flow.opened_ms,
+                              .conn = txn->source.conn,
+                              .source = txn->source.remote};
+    journal_note(r->deps.journal, r->deps.worker, txn->aor, &fact);
+}
+
 /* Lists the AOR at its connection, before anything is stored for it. */
 static int bind_flow(struct transaction *txn)
 {
     struct registrar *r = txn->r;
     void **list = transport_user(r->deps.transport, txn->source.conn);
-    return list ? flow_add(r->flows, list, txn->source.conn, txn->aor) : -ENOTCONN;
+    int rc = list ? flow_add(r->flows, list, txn->source.conn, txn->aor) : -ENOTCONN;
+    if (rc == 1)
+        note_connected(txn);
+    return rc;
 }
 
 /* `authenticated_ms` as in struct binding_request. */
@@ -369,8 +426,10 @@ static int keep_verdict(struct transaction *txn, const struct auth_result *resul
 static void on_checked(void *arg, const struct auth_result *result)
 {
     struct transaction *txn = arg;
-    if (result->was_asked)
+    if (result->was_asked) {
         metrics_add(txn->r->deps.metrics, METRIC_CALLBACKS);
+        note(txn, FACT_CALLBACK, result->cause, result->took_ms);
+    }
     if (keep_verdict(txn, result) < 0) {
         refuse_unavailable(txn, "out of memory");
         return;

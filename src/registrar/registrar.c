@@ -1,4 +1,5 @@
 #include "registrar_internal.h"
+#include "trace.h"
 #include <aorta/clock.h>
 #include <aorta/log.h>
 #include <errno.h>
@@ -79,6 +80,29 @@ int registrar_set_settings(struct registrar *r, struct settings *settings)
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
+static void note_change(void *arg, enum store_change change, struct str aor,
+                        const struct binding *binding, const struct binding *by)
+{
+    static const struct {
+        bool is_noted;
+        enum fact_kind kind;
+    } row[STORE_CHANGES] = {
+        [STORE_EVICTED] = {true, FACT_EVICTED},
+        [STORE_EXPIRED] = {true, FACT_EXPIRED},
+        [STORE_REMOVED_BY_ADMIN] = {true, FACT_REMOVED},
+        [STORE_REPLACED_ELSEWHERE] = {true, FACT_MOVED  },
+    };
+    const struct registrar *r = arg;
+    if (!row[change].is_noted)
+        return;
+    const struct fact fact = {.kind = row[change].kind,
+                              .protocol = binding->protocol,
+                              .time_ms = clock_now_ms(),
+                              .conn = binding->conn,
+                              .source = by ? by->source : binding->source};
+    journal_note(r->deps.journal, r->deps.worker, aor, &fact);
+}
+
 struct registrar *registrar_new(const struct registrar_deps *deps, struct settings *settings)
 {
     struct registrar *r = calloc(1, sizeof *r);
@@ -93,6 +117,8 @@ struct registrar *registrar_new(const struct registrar_deps *deps, struct settin
         registrar_free(r);
         return NULL;
     }
+    r->watcher = (struct store_watcher){.changed = note_change, .arg = r};
+    store_watch(deps->store, &r->watcher);
     return r;
 }
 
@@ -164,7 +190,7 @@ static struct transaction *txn_begin(struct registrar *r, const struct sip_sourc
     txn->source = *source;
     txn->reply_key = 0;
     txn->message = STR_NONE;
-    txn->is_awaited = false;
+    txn->is_awaited = txn->is_traced = false;
     txn->now_ms = clock_now_ms();
     r->transactions++;
     return txn;
@@ -256,6 +282,8 @@ void txn_reply_send(struct transaction *txn, struct buf *reply)
     if (txn->reply_key != 0 &&
         reply_cache_put(r->replies, txn->reply_key, txn->now_ms, &to, buf_str(reply)))
         txn_limit_reached(txn, LIMIT_REPLY_BYTES);
+    if (txn->is_traced)
+        trace_answer(txn, &to, buf_str(reply));
     int rc = transport_send(r->deps.transport, &txn->source, &to, reply->data, reply->len);
     if (rc < 0)
         LOG_DEBUG("answer not sent", LOG_NUM("error", rc));
@@ -389,6 +417,9 @@ static void serve(struct transaction *txn, struct str message)
     }
     struct sip_fault fault;
     bool is_parsed = parse(txn, copy, &fault);
+    txn->is_traced = trace_is_wanted(txn, is_parsed);
+    if (txn->is_traced)
+        trace_request(txn, message);
     if (is_scanner(txn)) {
         drop_scanner(txn);
         return;
@@ -473,6 +504,9 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     struct str copy = txn->message = arena_copy(&txn->arena, head);
     struct sip_fault fault = {.reason = "out of memory"};
     bool is_parsed = copy.ptr && parse(txn, copy, &fault);
+    txn->is_traced = trace_is_wanted(txn, is_parsed);
+    if (txn->is_traced)
+        trace_request(txn, head);
     if (copy.ptr && is_scanner(txn))
         drop_scanner(txn);
     else if (txn->request.method != SIP_METHOD_ACK && (is_parsed || fault.status != 0))
@@ -485,20 +519,33 @@ struct close_context {
     struct registrar *r;
     conn_id conn;
     bool removes;
+    struct fact fact;
 };
 
 static void close_one_aor(void *arg, struct str aor)
 {
     const struct close_context *ctx = arg;
     struct store *store = ctx->r->deps.store;
+    journal_note(ctx->r->deps.journal, ctx->r->deps.worker, aor, &ctx->fact);
     store->ops->close_flow(store, aor, ctx->conn, ctx->removes);
 }
 
-void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user)
+void registrar_on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                         const struct transport_end *end)
 {
     struct registrar *r = arg;
     const struct config *config = r->policy->settings->config;
-    struct close_context ctx = {r, conn, config->close_removes & 1u << kind};
+    struct close_context ctx = {
+        .r = r,
+        .conn = conn,
+        .removes = config->close_removes & 1u << kind,
+        .fact = {.kind = FACT_FLOW_CLOSED,
+                 .protocol = kind,
+                 .time_ms = clock_now_ms(),
+                 .conn = conn,
+                 .cause = end->why,
+                 .number = end->ws_code},
+    };
     flow_each(user, close_one_aor, &ctx);
     flow_drop(r->flows, user);
 }

@@ -26,6 +26,7 @@ struct registrar {
     struct policy *policies;
     struct reply_cache *replies;
     struct flow_set *flows;
+    struct store_watcher watcher; /* notes in the journal what no request of this AOR says */
     struct transaction *free_transactions;
     unsigned transactions; /* on their way */
     uint64_t serial;       /* of the last one that began */
@@ -45,6 +46,7 @@ struct transaction {
     struct transaction *next_free;
     uint64_t serial;    /* 0: it has ended */
     bool is_awaited;    /* its connection has been told that the answer comes later */
+    bool is_traced;     /* it and its answer are logged */
     struct arena arena; /* message, parsed parts, scratch */
     struct str message; /* the copy of it that is parsed */
     struct sip_source source;

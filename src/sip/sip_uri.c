@@ -88,7 +88,8 @@ static bool cut_ipv6(struct str *rest, struct sip_uri *out)
         return false; /* brackets are for IPv6 only */
     *rest = from(*rest, close + 1);
     out->host_is_ip = net_address_parse(&out->address, out->host, 0) == 0;
-    return out->host_is_ip && !str_eq(out->host, STR("::")); /* no browser library reads that */
+    return out->host_is_ip &&
+           !net_address_is_wildcard(&out->address); /* no browser library reads [::] */
 }
 
 static bool cut_host(struct str *rest, struct sip_uri *out)

@@ -52,8 +52,7 @@ static void put_shortest_hex(struct buf *b, uint32_t n)
     buf_put(b, digits + at, sizeof digits - at);
 }
 
-/* The name that the log prints as conn=. */
-static void put_flow(struct buf *b, conn_id conn)
+void binding_put_flow(struct buf *b, conn_id conn)
 {
     if (conn == 0) {
         buf_put_text(b, ",\"flow\":null");
@@ -120,7 +119,7 @@ void binding_put_members(struct buf *b, const struct binding *binding,
     buf_put_json_text(b, JSON_MEMBER("userAgent"), binding->user_agent);
     buf_put_text(b, binding->is_nat ? ",\"nat\":true" : ",\"nat\":false");
     buf_put_json_text(b, JSON_MEMBER("node"), either(binding->node, ctx->node));
-    put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
+    binding_put_flow(b, binding->is_flow_dead ? 0 : binding->conn);
     buf_put_text(b, ",\"grant\":");
     buf_put_str(b, str_is_empty(binding->grant) ? STR("null") : binding->grant);
 }

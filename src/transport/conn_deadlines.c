@@ -15,6 +15,7 @@ static void close_late(struct conn *c, enum limit deadline)
 {
     LOG_DEBUG("deadline passed", LOG_TEXT("key", limit_rows[deadline].key));
     transport_limit_reached(c->t, deadline, &c->remote);
+    conn_set_end(c, limit_rows[deadline].key, false);
     conn_turn_away(c);
 }
 
@@ -30,6 +31,7 @@ static uint64_t ping(struct conn *c)
         return due_ms;
     if (c->pings == MISSED_PINGS) {
         LOG_DEBUG("websocket silent", LOG_NUM("pings", c->pings));
+        conn_set_end(c, "the client answered no ping (ws.pingSeconds)", false);
         conn_close(c);
         return NEVER;
     }
@@ -101,6 +103,12 @@ void conn_check(struct conn *c)
         conn_set_timer(c, due_ms);
 }
 
+static void end_drained_stream(struct conn *c)
+{
+    conn_set_end(c, "this node was shutting down", false);
+    conn_linger(c);
+}
+
 void conn_on_timer(struct timer *timer, void *arg)
 {
     (void)arg;
@@ -117,6 +125,6 @@ void conn_on_timer(struct timer *timer, void *arg)
     else if (c->phase == CONN_WS)
         ws_conn_close(c, WS_CLOSE_GOING_AWAY);
     else
-        conn_linger(c);
+        end_drained_stream(c);
     conn_leave(c, is_outermost);
 }

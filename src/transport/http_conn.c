@@ -133,6 +133,7 @@ static void serve(struct conn *c, const struct http_head *head, struct str body)
         .authorization = head->authorization,
         .if_none_match = head->if_none_match,
         .content_type = head->content_type,
+        .origin = head->origin,
         .body = body,
         .remote = client_of(c, head),
         .conn = c->id,

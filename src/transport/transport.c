@@ -212,6 +212,7 @@ static void end(struct conn *c, enum ws_close_code ws_code, const char *why)
 {
     bool is_outermost = conn_enter(c);
     LOG_DEBUG("connection ends", LOG_TEXT("why", why));
+    conn_set_end(c, why, false);
     if (c->phase == CONN_WS)
         ws_conn_close(c, ws_code);
     else
@@ -224,7 +225,7 @@ void transport_close_banned(struct transport *t)
     for (uint32_t i = 1; i < t->slot_count; i++) {
         struct conn *c = t->slots[i].conn;
         if (c && !c->is_admin && transport_has_banned(t, &c->remote))
-            end(c, WS_CLOSE_POLICY, "banned");
+            end(c, WS_CLOSE_POLICY, "the client's address was banned");
     }
 }
 
@@ -281,7 +282,7 @@ void transport_give_up(struct transport *t, const struct sip_source *source)
 {
     struct conn *c = source->kind == TRANSPORT_UDP ? NULL : conn_find(t, source->conn);
     if (c)
-        end(c, WS_CLOSE_INTERNAL, "out of memory");
+        end(c, WS_CLOSE_INTERNAL, "this node was out of memory");
 }
 
 void transport_set_overload(struct transport *t, enum overload_level level)
@@ -312,6 +313,15 @@ void transport_close_refused(struct transport *t, conn_id conn)
 bool transport_is_open(const struct transport *t, conn_id conn)
 {
     return conn_find(t, conn) != NULL;
+}
+
+int transport_flow(const struct transport *t, conn_id conn, struct transport_flow *out)
+{
+    const struct conn *c = conn_find(t, conn);
+    if (!c)
+        return -ENOTCONN;
+    *out = (struct transport_flow){c->opened_ms, c->heard_ms, c->pings, c->remote};
+    return 0;
 }
 
 void transport_set_authenticated(struct transport *t, conn_id conn)

@@ -41,9 +41,10 @@ struct conn {
     uint64_t heard_ms;
     struct timer timer; /* the next deadline or ping */
     void *user;
-    uint32_t awaited;    /* requests that will be answered later */
-    struct buf input;    /* what is not whole yet; empty for an idle connection */
-    struct buf *message; /* WebSocket: fragments so far; NULL outside a fragmented message */
+    uint32_t awaited;         /* requests that will be answered later */
+    struct transport_end end; /* as far as it is known why it ends */
+    struct buf input;         /* what is not whole yet; empty for an idle connection */
+    struct buf *message;      /* WebSocket: fragments so far; NULL outside a fragmented message */
     bool message_is_text;
     struct str body;      /* HTTP: what is left of a file to send */
     size_t awaited_bytes; /* HTTP: head and body of a request that is not whole yet; else 0 */
@@ -144,6 +145,8 @@ void conn_leave(struct conn *c, bool is_outermost);
 /* Says goodbye to the user of this connection (once) and closes it, now or when its event returns.
  * `c` may be gone afterwards, unless it is entered. */
 void conn_close(struct conn *c);
+/* Why it is about to end, in our or the peer's words; what was said first counts. */
+void conn_set_end(struct conn *c, const char *why, bool is_by_peer);
 /* As conn_close(), but lets the peer read what was written: FIN, and reset only after a while. */
 void conn_linger(struct conn *c);
 /* Writes; closes the connection when it is broken or its peer does not read. */

@@ -16,8 +16,32 @@ static void send_control(struct conn *c, enum ws_opcode opcode, const char *payl
     ws_conn_send(c, opcode, memory + TRANSPORT_HEADROOM, len);
 }
 
+/* Why it ends when nobody has said so more exactly. */
+static const char *why_of(uint16_t code)
+{
+    switch (code) {
+    case WS_CLOSE_GOING_AWAY:
+        return "this node was shutting down";
+    case WS_CLOSE_BAD_DATA:
+        return "the client sent text that is not UTF-8";
+    case WS_CLOSE_POLICY:
+        return "the client was turned away";
+    case WS_CLOSE_TOO_BIG:
+        return "the client's message was above limits.messageBytes";
+    case WS_CLOSE_INTERNAL:
+        return "this node was out of memory";
+    case WS_CLOSE_TRY_LATER:
+        return "this node had too much to do";
+    default:
+        return "the client broke the WebSocket protocol";
+    }
+}
+
 void ws_conn_close(struct conn *c, uint16_t code)
 {
+    conn_set_end(c, why_of(code), false);
+    if (c->end.ws_code == 0)
+        c->end.ws_code = code;
     char payload[2] = {(char)(code >> 8), (char)code};
     send_control(c, WS_CLOSE, payload, sizeof payload);
     conn_linger(c);
@@ -35,6 +59,7 @@ void ws_conn_free(struct conn *c)
 /* The peer's close frame is answered by its own code (RFC 6455 5.5.1), or by what was wrong. */
 static void on_close_frame(struct conn *c, struct str payload)
 {
+    conn_set_end(c, "the client closed it", true);
     if (payload.len == 0) {
         send_control(c, WS_CLOSE, "", 0);
         conn_linger(c);

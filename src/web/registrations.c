@@ -1,7 +1,6 @@
 #include "web_internal.h"
 #include <aorta/binding_json.h>
 #include <aorta/clock.h>
-#include <aorta/log.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -196,42 +195,6 @@ void web_list_registrations(const struct web_call *call, struct http_reply *repl
         end_job(job);
     } else {
         ask(job);
-    }
-    leave_job(job);
-}
-
-/* ---- Removing ------------------------------------------------------------------------------ */
-
-static void on_removed(void *arg, int error, const struct binding *bindings, size_t count)
-{
-    (void)bindings;
-    struct job *job = arg;
-    if (error) {
-        fail_job(job, error);
-        return;
-    }
-    if (count > 0) {
-        LOG_INFO("registrations removed by admin", LOG_STR("aor", job->query.aor),
-                 LOG_NUM("bindings", count));
-        job->later.answer.status = 204;
-    } else {
-        web_put_error(&job->later.answer, 404, "not_found", "nobody is registered as this");
-    }
-    end_job(job);
-}
-
-void web_remove_registrations(const struct web_call *call, struct http_reply *reply)
-{
-    struct job *job = begin_job(call, reply);
-    if (!job)
-        return;
-    struct str aor;
-    if (web_decode(call->param, job->query.aor_memory, PARAM_BYTES, &aor) < 0) {
-        web_put_error(&job->later.answer, 400, "bad_path", "the AOR is badly escaped or too long");
-        end_job(job);
-    } else {
-        job->query.aor = web_canonical_aor(aor, &job->arena);
-        job->store->ops->remove(job->store, job->query.aor, &job->arena, on_removed, job);
     }
     leave_job(job);
 }

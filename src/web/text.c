@@ -1,12 +1,10 @@
 /* What comes in requests: escapes, queries, JSON bodies. */
 #include "web_internal.h"
-#include <aorta/arena.h>
 #include <aorta/json_text.h>
-#include <aorta/sip.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
 
-enum { MESSAGE_BYTES = 256, SHOWN_BYTES = 60, MOST_ESCAPED = 3 };
+enum { MESSAGE_BYTES = 256, SHOWN_BYTES = 60 };
 
 static int hex_value(char c)
 {
@@ -47,27 +45,6 @@ int web_query_param(struct str query, const char *name, char *memory, size_t max
             return web_decode(str_slice(pair, equals + 1, pair.len), memory, max, out);
     }
     return 0;
-}
-
-struct str web_canonical_aor(struct str text, struct arena *arena)
-{
-    struct str uri_text = text;
-    if (!str_starts_nocase(text, STR("sip:")) && !str_starts_nocase(text, STR("sips:"))) {
-        char *memory = arena_alloc(arena, text.len + 4);
-        if (!memory)
-            return text;
-        memcpy(memory, "sip:", 4);
-        memcpy(memory + 4, text.ptr, text.len);
-        uri_text = (struct str){memory, text.len + 4};
-    }
-    struct sip_uri uri;
-    struct buf b;
-    size_t most = MOST_ESCAPED * uri_text.len;
-    char *memory = arena_alloc(arena, most);
-    if (!memory || sip_uri_parse(uri_text, &uri) != SIP_URI_OK)
-        return text;
-    buf_init_fixed(&b, memory, most);
-    return sip_uri_write_aor(&uri, &b) == 0 && !b.error ? buf_str(&b) : text;
 }
 
 /* ---- JSON bodies --------------------------------------------------------------------------- */

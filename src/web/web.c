@@ -95,11 +95,12 @@ static void serve_file(const struct web_call *call, struct http_reply *reply)
 enum {
     PRIVATE = 1,    /* tells of users, or changes something */
     TAKES_JSON = 2, /* the body, and its Content-Type has to say so */
+    NO_FORM = 4,    /* a page from elsewhere could send it as a form, and must not */
 };
 
 struct route {
     const char *method;
-    const char *path; /* a {name} at its end stands for all that follows, but not for nothing */
+    const char *path; /* a {name} in it stands for whatever is there, but not for nothing */
     web_route_fn *serve;
     unsigned flags;
 };
@@ -121,6 +122,12 @@ static const struct route admin_routes[] = {
     {"GET",    "/api/v1/node",                web_serve_node,           PRIVATE             },
     {"GET",    "/api/v1/registrations",       web_list_registrations,   PRIVATE             },
     {"DELETE", "/api/v1/registrations/{aor}", web_remove_registrations, PRIVATE             },
+    {"GET",    "/api/v1/aors/{aor}/why",      web_show_why,             PRIVATE             },
+    {"GET",    "/api/v1/aors/{aor}",          web_show_aor,             PRIVATE             },
+    {"POST",   "/api/v1/drain",               web_drain,                PRIVATE | NO_FORM   },
+    {"GET",    "/api/v1/trace",               web_list_traces,          PRIVATE             },
+    {"POST",   "/api/v1/trace",               web_begin_trace,          PRIVATE | TAKES_JSON},
+    {"DELETE", "/api/v1/trace",               web_end_traces,           PRIVATE             },
     {"GET",    "/api/v1/bans",                web_list_bans,            PRIVATE             },
     {"POST",   "/api/v1/bans",                web_add_ban,              PRIVATE | TAKES_JSON},
     {"GET",    "/api/v1/bans/{ip}",           web_show_ban,             PRIVATE             },
@@ -144,10 +151,14 @@ static bool is_at(const struct route *route, struct str path, struct str *param)
 {
     struct str pattern = str_from(route->path);
     size_t brace = str_find(pattern, '{');
-    *param = str_slice(path, brace, path.len);
+    struct str end = str_slice(pattern, str_find(pattern, '}') + 1, pattern.len);
+    size_t param_end = path.len > end.len ? path.len - end.len : 0;
+    *param = str_slice(path, brace, param_end);
     if (!str_eq(str_slice(path, 0, brace), str_slice(pattern, 0, brace)))
         return false;
-    return (brace < pattern.len) == (param->len > 0);
+    if (brace == pattern.len)
+        return path.len == brace;
+    return param->len > 0 && str_eq(str_slice(path, param_end, path.len), end);
 }
 
 /* NULL when this method has none there. */
@@ -219,6 +230,13 @@ static bool is_json(struct str content_type)
     return str_eq_nocase(type, STR("application/json"));
 }
 
+/* Browsers name the page that they send something for; a token is none that they would add. */
+static bool is_form(const struct route *route, bool is_protected,
+                    const struct http_request *request)
+{
+    return route->flags & NO_FORM && !is_protected && request->origin.len > 0;
+}
+
 /* ---- Dispatch ------------------------------------------------------------------------------ */
 
 static void dispatch(const struct route_table *table, bool is_protected, struct web_call *call,
@@ -230,7 +248,8 @@ static void dispatch(const struct route_table *table, bool is_protected, struct 
         refuse_method(table, request->path, reply);
     else if (route->flags & PRIVATE && !is_protected && !is_named_by_address(request))
         web_put_error(reply, 403, "forbidden", "name this server by its address or as localhost");
-    else if (route->flags & TAKES_JSON && !is_json(request->content_type))
+    else if ((route->flags & TAKES_JSON || is_form(route, is_protected, request)) &&
+             !is_json(request->content_type))
         web_put_error(reply, 415, "unsupported_media_type",
                       "send the body with Content-Type: application/json");
     else

@@ -2,6 +2,7 @@
 #ifndef AORTA_WEB_INTERNAL_H
 #define AORTA_WEB_INTERNAL_H
 #include "assets.h"
+#include <aorta/arena.h>
 #include <aorta/web.h>
 
 struct cJSON;
@@ -28,7 +29,7 @@ struct web {
 /* ---- Routes -------------------------------------------------------------------------------- */
 
 struct web_call {
-    const struct web_worker *worker;
+    struct web_worker *worker;
     const struct http_request *request;
     struct str param; /* what stands for {…} in the route's path, not decoded; never empty there */
 };
@@ -36,9 +37,11 @@ typedef void web_route_fn(const struct web_call *call, struct http_reply *reply)
 
 /* status.c */
 web_route_fn web_serve_health, web_serve_ready, web_serve_status, web_serve_node, web_serve_demo;
-web_route_fn web_serve_metrics; /* metrics_text.c */
-/* registrations.c: both may answer later */
-web_route_fn web_list_registrations, web_remove_registrations;
+web_route_fn web_serve_metrics;      /* metrics_text.c */
+web_route_fn web_list_registrations; /* registrations.c; this one and the next may answer later */
+web_route_fn web_show_aor, web_show_why, web_remove_registrations;   /* aor_routes.c */
+web_route_fn web_drain;                                              /* drain_route.c */
+web_route_fn web_list_traces, web_begin_trace, web_end_traces;       /* trace_routes.c */
 web_route_fn web_list_bans, web_show_ban, web_add_ban, web_lift_ban; /* ban_routes.c */
 web_route_fn web_show_log_level, web_set_log_level;                  /* log_level.c */
 web_route_fn web_stream_events;                                      /* events_stream.c */
@@ -56,8 +59,8 @@ int web_decode(struct str text, char *memory, size_t max, struct str *out);
  * web_decode(). */
 int web_query_param(struct str query, const char *name, char *memory, size_t max, struct str *out);
 
-/* The AOR as it is stored, whether it was asked for as alice@Example.com or sip:alice@example.com.
- * As it came when it is none: then it is not found either. */
+/* The AOR as it is stored, whether it is given as alice@Example.com or sip:alice@example.com; in
+ * `arena`. As it came when it is none: then it is not found either. */
 struct str web_canonical_aor(struct str text, struct arena *arena);
 
 /* The request's body, which must be an object with none but these members. NULL, and `reply` says

@@ -25,9 +25,16 @@ function makeBase(suite) {
 const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** Certificate authorities of this machine's own, for npm. */
+const authorities = process.env.NODE_EXTRA_CA_CERTS;
+const AUTHORITIES = '/run/extra-authorities.pem';
+
 function runIn(root, workdir, command) {
-  const inside = `mount -t proc proc ${quoted(`${root}/proc`)} && exec chroot ${quoted(root)} env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root npm_config_registry=${registry} sh -c ${quoted(`cd ${workdir} && ${command}`)}`;
+  const extra = authorities ? `NODE_EXTRA_CA_CERTS=${AUTHORITIES}` : '';
+  if (authorities) fs.copyFileSync(authorities, path.join(root, AUTHORITIES));
+  const inside = `mount -t proc proc ${quoted(`${root}/proc`)} && exec chroot ${quoted(root)} env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root npm_config_registry=${registry} ${extra} sh -c ${quoted(`cd ${workdir} && ${command}`)}`;
   run('unshare', '--mount', '--pid', '--fork', 'sh', '-c', inside);
+  fs.rmSync(path.join(root, AUTHORITIES), { force: true });
 }
 
 /** .dockerignore's patterns as tar's: those that begin with two stars match everywhere. */

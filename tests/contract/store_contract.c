@@ -25,7 +25,8 @@ struct fixture {
     struct arena arena; /* for what a test keeps, not for the store */
 };
 
-static void hear(void *arg, enum store_change change, struct str aor, const struct binding *b)
+static void hear(void *arg, enum store_change change, struct str aor, const struct binding *b,
+                 const struct binding *by)
 {
     static const char *const name[STORE_CHANGES] = {
         [STORE_ADDED] = "added",
@@ -38,6 +39,7 @@ static void hear(void *arg, enum store_change change, struct str aor, const stru
         [STORE_REPLACED_ELSEWHERE] = "replaced elsewhere",
     };
     struct fixture *f = arg;
+    assert_int_equal(by != NULL, change == STORE_EVICTED);
     buf_printf(&f->heard, "%s %.*s %.*s%s, ", name[change], STR_ARG(str_slice(aor, 0, 1)),
                STR_ARG(b->contact), b->is_flow_dead ? " (dead)" : "");
 }
@@ -568,9 +570,10 @@ static void tells_what_an_admin_removes(void **state)
     assert_heard(f, "");
 }
 
-static void count_call(void *arg, enum store_change change, struct str aor, const struct binding *b)
+static void count_call(void *arg, enum store_change change, struct str aor, const struct binding *b,
+                       const struct binding *by)
 {
-    (void)change, (void)aor, (void)b;
+    (void)change, (void)aor, (void)b, (void)by;
     ++*(int *)arg;
 }
 

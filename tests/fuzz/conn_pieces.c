@@ -73,10 +73,12 @@ static void on_broken(void *arg, const struct sip_source *source, struct str hea
     note(w, status == 513 ? "too large" : "no length", head);
 }
 
-static void on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user)
+static void on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                      const struct transport_end *end)
 {
     (void)kind, (void)user;
     struct world *w = arg;
+    FUZZ_CHECK(end->why);
     FUZZ_CHECK(!transport_is_open(w->transport, conn));
     FUZZ_CHECK(++w->closed == 1);
 }

@@ -416,10 +416,12 @@ static void check_flow_is_gone(conn_id conn)
     arena_fini(&arena);
 }
 
-static void on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user)
+static void on_closed(void *arg, enum transport_kind kind, conn_id conn, void *user,
+                      const struct transport_end *end)
 {
     (void)arg;
-    registrar_on_closed(world->registrar, kind, conn, user);
+    FUZZ_CHECK(end->why);
+    registrar_on_closed(world->registrar, kind, conn, user, end);
     check_flow_is_gone(conn);
 }
 
@@ -648,9 +650,13 @@ static void open_registrar(struct world *w)
 {
     static const struct str own[] = {STR("sip.example.net")};
     static struct address_rates *failure_rates;
+    static struct journal *journal;
+    static struct sip_traces traces; /* nobody is traced */
+    if (!journal)
+        journal = journal_new(1, 64 * 256);
     if (!failure_rates)
         failure_rates = address_rates_new();
-    FUZZ_CHECK(failure_rates);
+    FUZZ_CHECK(failure_rates && journal);
     w->auth = auth_new(1, w->config->replay_bytes);
     w->store = store_memory_open(1, w->config->grace_s * 1000);
     FUZZ_CHECK(w->auth && w->store);
@@ -661,6 +667,8 @@ static void open_registrar(struct world *w)
                                         .workers = 1,
                                         .transport = w->transport,
                                         .metrics = &w->metrics,
+                                        .journal = journal,
+                                        .traces = &traces,
                                         .own_hosts = own,
                                         .own_host_count = 1};
     w->registrar = registrar_new(&deps, &w->settings);

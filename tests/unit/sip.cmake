@@ -4,3 +4,4 @@ target_compile_definitions(test_sip_parse PRIVATE SIP_FILES="${PROJECT_SOURCE_DI
 add_unit_test(sip_frame sip)
 add_unit_test(sip_credentials sip)
 add_unit_test(sip_reply sip)
+add_unit_test(sip_mask sip)

@@ -62,6 +62,14 @@ void conn_linger(struct conn *c)
     c->phase = CONN_LINGER;
 }
 
+void conn_set_end(struct conn *c, const char *why, bool is_by_peer)
+{
+    if (c->end.why)
+        return;
+    c->end.why = why;
+    c->end.is_by_peer = is_by_peer;
+}
+
 struct sip_source conn_source(const struct conn *c)
 {
     return (struct sip_source){.kind = c->kind};

@@ -63,7 +63,7 @@ static void happen(struct events *e, unsigned worker, enum store_change change, 
     snprintf(contact, sizeof contact, "sip:c%u@h", number);
     struct binding b = {.contact = str_from(contact)};
     assert_int_equal(net_address_parse(&b.source, STR("192.0.2.1"), 5060), 0);
-    event_writer_changed(events_writer(e, worker), change, STR("a@h"), &b);
+    event_writer_changed(events_writer(e, worker), change, STR("a@h"), &b, NULL);
 }
 
 static struct events *open_events(void)
@@ -233,11 +233,11 @@ static void publishes_in_batches(void **state)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         b.refreshed_ms = row[i].at_ms;
         for (unsigned k = 0; k < row[i].events; k++)
-            event_writer_changed(w, STORE_RENEWED, STR("a@h"), &b);
+            event_writer_changed(w, STORE_RENEWED, STR("a@h"), &b, NULL);
         if (p.calls != row[i].calls || p.count != row[i].count)
             fail_msg("row %zu: %u calls, %u events", i, p.calls, p.count);
     }
-    event_writer_changed(w, STORE_RENEWED, STR("a@h"), &b);
+    event_writer_changed(w, STORE_RENEWED, STR("a@h"), &b, NULL);
     event_writer_flush(w);
     assert_int_equal(p.calls, 45);
     event_writer_flush(w); /* nothing waits */
@@ -282,7 +282,7 @@ static void publishes_and_counts_what_is_dropped(void **state)
         .contact = {long_text, sizeof long_text}
     };
     happen(e, 1, STORE_ADDED, 6);
-    event_writer_changed(w, STORE_ADDED, STR("a@h"), &b);
+    event_writer_changed(w, STORE_ADDED, STR("a@h"), &b, NULL);
     assert_int_equal(dropped(metrics), 6);
     assert_int_equal(p.count, 5); /* the one before it is not lost */
     happen(e, 1, STORE_ADDED, 7); /* and the next one is whole again */

@@ -26,7 +26,7 @@ static void add_range(struct flow_set *set, struct conn *conn, unsigned from, un
 {
     char memory[32];
     for (unsigned i = from; i < to; i++)
-        assert_int_equal(flow_add(set, &conn->flows, conn->id, numbered(i, memory)), 0);
+        assert_in_range(flow_add(set, &conn->flows, conn->id, numbered(i, memory)), 0, 1);
 }
 
 enum { MOST = 6000 };
@@ -90,9 +90,11 @@ static void lists_each_once(void **state)
         struct conn *conn = conns;
         while (conn->id != row[i].conn)
             conn++;
-        assert_int_equal(flow_add(set, &conn->flows, conn->id, row[i].aor), 0);
-        unsigned listed = 0;
+        unsigned before = 0, listed = 0;
+        flow_each(conn->flows, count, &before);
+        int is_new = flow_add(set, &conn->flows, conn->id, row[i].aor);
         flow_each(conn->flows, count, &listed);
+        assert_int_equal(is_new, listed - before);
         if (listed != row[i].listed)
             fail_msg("row %zu: %s: %u", i, row[i].why, listed);
     }
@@ -108,7 +110,7 @@ static void copies_what_it_lists(void **state)
     struct conn conn = {.id = 1};
     char memory[32];
     struct str aor = numbered(5, memory);
-    assert_int_equal(flow_add(set, &conn.flows, conn.id, aor), 0);
+    assert_int_equal(flow_add(set, &conn.flows, conn.id, aor), 1);
     memset(memory, 'x', sizeof memory);
     expect_range(&conn, 5, 6);
     drop(set, &conn);

@@ -103,6 +103,7 @@ static void refuses(void **state)
         {"sip:a@h.",                                               SIP_URI_BAD_SYNTAX, "a dot at the end: both browser libraries stop there" },
         {"sip:a@my_box",                                           SIP_URI_BAD_SYNTAX, "'_' in the host: SIP.js drops the message"           },
         {"sip:a@[::]",                                             SIP_URI_BAD_SYNTAX, "no address, and unreadable to both browser libraries"},
+        {"sip:a@[0::0]",                                           SIP_URI_BAD_SYNTAX, "the same in another spelling"                        },
         {"sip:a@h;transport=a:b",                                  SIP_URI_BAD_SYNTAX, "transport is a token"                                },
         {"sip:a@h;transport=tls-sctp",                             SIP_URI_BAD_SYNTAX, "browser libraries stop behind tls"                   },
         {"sip:a@h;user=phones",                                    SIP_URI_BAD_SYNTAX, "and behind phone"                                    },

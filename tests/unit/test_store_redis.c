@@ -218,8 +218,10 @@ struct ears {
     char memory[512];
 };
 
-static void hear(void *arg, enum store_change change, struct str aor, const struct binding *b)
+static void hear(void *arg, enum store_change change, struct str aor, const struct binding *b,
+                 const struct binding *by)
 {
+    (void)by;
     struct ears *ears = arg;
     assert_true(str_eq(aor, STR("a@example.com")));
     buf_printf(&ears->heard, "%d %.*s, ", (int)change, STR_ARG(b->contact));

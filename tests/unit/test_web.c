@@ -321,6 +321,18 @@ void transport_http_drop(struct transport *t, conn_id conn)
     stream_client[conn - FIRST_STREAM].is_open = false;
 }
 
+/* No connection is there: aor.test.mjs has real ones. */
+int transport_flow(const struct transport *t, conn_id conn, struct transport_flow *out)
+{
+    (void)t, (void)conn, (void)out;
+    return -ENOTCONN;
+}
+
+void transport_turn_away(struct transport *t, conn_id conn)
+{
+    (void)t, (void)conn;
+}
+
 static void ask(struct fixture *f, http_handler_fn *handler, struct http_request request)
 {
     if (!request.host.ptr)
@@ -1397,7 +1409,7 @@ static void happen(struct fixture *f, enum store_change change, const char *aor)
 {
     struct binding b = {.contact = STR("sip:\",\"aor\":\"bob@h\",@h")};
     assert_int_equal(net_address_parse(&b.source, STR("192.0.2.1"), 5060), 0);
-    event_writer_changed(events_writer(f->events, 1), change, str_from(aor), &b);
+    event_writer_changed(events_writer(f->events, 1), change, str_from(aor), &b, NULL);
 }
 
 /* How many events came, all of them whole. */

@@ -1,2 +1,3 @@
 add_unit_test(assets web)
 add_unit_test(web web)
+add_unit_test(why web)

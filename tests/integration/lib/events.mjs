@@ -1,8 +1,22 @@
 // Who listens to GET /api/v1/events, and who has subscribed to the same in Redis.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import http from 'node:http';
+import path from 'node:path';
+import Ajv2020 from 'ajv/dist/2020.js';
 import Redis from 'ioredis';
 import { until, within } from './expect.mjs';
+import { ROOT } from './server.mjs';
+
+const { Event } = JSON.parse(fs.readFileSync(path.join(ROOT, 'www/openapi.json'), 'utf8')).components.schemas;
+const isEvent = new Ajv2020({ allErrors: true }).compile(Event);
+
+/** An event as it is documented. */
+function parseEvent(json) {
+  const event = JSON.parse(json);
+  assert.ok(isEvent(event), `${json}: ${JSON.stringify(isEvent.errors)}`);
+  return event;
+}
 
 class Listener {
   constructor() {
@@ -56,7 +70,7 @@ export class EventStream extends Listener {
         continue;
       }
       const [, type, json] = /^event: ([a-z-]+)\ndata: (\{.*\})$/.exec(block) ?? assert.fail(`no event: ${block}`);
-      const event = JSON.parse(json);
+      const event = parseEvent(json);
       assert.equal(event.type, type);
       this.events.push(event);
     }
@@ -75,7 +89,7 @@ export class Subscriber extends Listener {
     t.after(() => client.disconnect());
     client.on('message', (from, message) => {
       assert.equal(from, channel);
-      subscriber.events.push(JSON.parse(message));
+      subscriber.events.push(parseEvent(message));
     });
     await client.subscribe(channel);
     subscriber.client = client;

@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libosip2-dev libmbedtls-dev libcjson-dev
   libwebsockets-dev libwebsockets-evlib-uv libssl-dev libcurl4-openssl-dev libhiredis-dev ca-certificates)
-TEST_PACKAGES=(libcmocka-dev sip-tester baresip-core chromium valgrind openssl redis-server nginx-light haproxy)
+TEST_PACKAGES=(libcmocka-dev sip-tester baresip-core chromium valgrind openssl redis-server nginx-light haproxy python3-redis)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 # Only tests/bench/run.sh: what aorta is measured beside.
 BENCH_PACKAGES=(kamailio kamailio-websocket-modules kamailio-tls-modules kamailio-redis-modules kamailio-utils-modules)

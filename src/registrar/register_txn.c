@@ -18,6 +18,13 @@ enum { MINUTE_MS = 60000 };
 /* JsSIP and SIP.js take no notice of Retry-After; others wait so long, and not all equally. */
 enum { RETRY_AFTER_S = 5, RETRY_AFTER_JITTER_S = 10 };
 
+/* Who asks; printed only where the line is. */
+#define LOG_CALLER(txn)                                                                     \
+    LOG_STR("aor", (txn)->aor),                                                             \
+        LOG_STR("source",                                                                   \
+                net_address_host_port(&(txn)->source.remote, (char[NET_ADDRESS_TEXT]){0})), \
+        LOG_STR("call_id", (txn)->request.call_id)
+
 /* `cause` is constant text. */
 static void note(const struct transaction *txn, enum fact_kind kind, const char *cause,
                  uint32_t number)
@@ -42,17 +49,14 @@ static void refuse_invalid(struct transaction *txn, int status, const char *reas
     metrics_add(txn->r->deps.metrics, METRIC_INVALID);
     note(txn, FACT_INVALID, reason, (uint32_t)status);
     LOG_DEBUG("register refused", LOG_NUM("status", status), LOG_TEXT("why", reason),
-              LOG_STR("aor", txn->aor));
+              LOG_CALLER(txn));
     txn_reply(txn, status, reason);
 }
 
 static void log_refusal(struct transaction *txn, const char *cause)
 {
-    char text[NET_ADDRESS_TEXT];
     if (ratelimit_take(&txn->r->refusal_log, txn->now_ms))
-        LOG_INFO("register refused", LOG_STR("aor", txn->aor), LOG_TEXT("why", cause),
-                 LOG_STR("source", net_address_host_port(&txn->source.remote, text)),
-                 LOG_STR("call_id", txn->request.call_id));
+        LOG_INFO("register refused", LOG_TEXT("why", cause), LOG_CALLER(txn));
 }
 
 /* The callback's own words, which hold anything: a quoted string on one line (RFC 3261 20.43). */
@@ -95,8 +99,7 @@ static void reply_unavailable(struct transaction *txn, const char *cause, uint32
 static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t retry_after_s)
 {
     if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
-        LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor),
-                 LOG_STR("call_id", txn->request.call_id));
+        LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_CALLER(txn));
     reply_unavailable(txn, cause, retry_after_s);
 }
 
@@ -121,7 +124,7 @@ static void refuse_overloaded(struct transaction *txn, const char *cause)
     conn_id conn = txn->source.conn;
     void **list = transport_user(r->deps.transport, conn);
     bool carries_others = list && flow_has_other(*list, txn->aor);
-    LOG_DEBUG("register refused for load", LOG_TEXT("why", cause), LOG_STR("aor", txn->aor));
+    LOG_DEBUG("register refused for load", LOG_TEXT("why", cause), LOG_CALLER(txn));
     metrics_add(r->deps.metrics, METRIC_OVERLOAD_REFUSED);
     reply_unavailable(txn, cause, draw_retry_after_s());
     if (!carries_others)
@@ -194,11 +197,10 @@ static void reply_granted(struct transaction *txn, const struct store_outcome *o
 
 static void log_granted(const struct transaction *txn, const struct store_outcome *outcome)
 {
-    LOG_DEBUG("register granted", LOG_STR("aor", txn->aor),
-              LOG_STR("call_id", txn->request.call_id), LOG_NUM("own", outcome->own_count),
-              LOG_NUM("bindings", outcome->count));
+    LOG_DEBUG("register granted", LOG_NUM("own", outcome->own_count),
+              LOG_NUM("bindings", outcome->count), LOG_CALLER(txn));
     if (txn->binding.is_proof_away && ratelimit_take(&txn->r->trouble_log, txn->now_ms))
-        LOG_WARN("refresh granted while the callback is away", LOG_STR("aor", txn->aor));
+        LOG_WARN("refresh granted while the callback is away", LOG_CALLER(txn));
 }
 
 static bool is_flow_gone(const struct transaction *txn)
@@ -376,6 +378,8 @@ static void ban_as_told(struct transaction *txn)
     int64_t seconds = txn->verdict.ban_s;
     char text[NET_ADDRESS_TEXT];
     int rc = add_ban(txn, seconds, STR("blacklisted by the authentication callback"));
+    if (!ratelimit_take(&txn->r->refusal_log, txn->now_ms))
+        return;
     LOG_WARN(rc == 0 ? "address banned" : "address not banned",
              LOG_STR("ip", net_address_ip(&txn->source.remote, text)), LOG_NUM("seconds", seconds),
              LOG_STR("aor", txn->aor),

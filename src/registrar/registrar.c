@@ -274,7 +274,8 @@ void txn_reply_send(struct transaction *txn, struct buf *reply)
     struct registrar *r = txn->r;
     sip_reply_end(reply);
     if (reply->error) {
-        LOG_WARN("answer too long", LOG_STR("call_id", txn->request.call_id));
+        if (ratelimit_take(&r->trouble_log, txn->now_ms))
+            LOG_WARN("answer too long", LOG_STR("call_id", txn->request.call_id));
         txn_end(txn);
         return;
     }

@@ -20,6 +20,7 @@ function makeBase(suite) {
   for (const what of ['/etc/apt/sources.list', '/etc/apt/sources.list.d', '/etc/apt/apt.conf.d', '/usr/share/keyrings'])
     if (fs.existsSync(what)) run('cp', '-a', '--remove-destination', '-T', what, path.join(base, what));
   fs.copyFileSync('/etc/resolv.conf', path.join(base, 'etc/resolv.conf'));
+  fs.writeFileSync(path.join(base, 'etc/hosts'), '127.0.0.1 localhost\n::1 localhost\n'); // as Docker does
 }
 
 const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();

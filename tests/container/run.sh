@@ -13,7 +13,7 @@ install_packages debootstrap iproute2
 npm_packages tests/integration
 images=$(mktemp -d)
 trap 'rm -rf --one-file-system "$images"' EXIT
-node tests/container/build.mjs "$images" >"$images/log" 2>&1 || { tail -40 "$images/log" >&2; exit 1; }
+node tests/container/build.mjs "$images" >"$images/log" 2>&1 || { grep -B60 -m1 "^The following tests FAILED" "$images/log" >&2 || true; tail -40 "$images/log" >&2; exit 1; }
 export AORTA_IMAGES=$images
 unshare --net sh -c 'ip link set lo up && exec "$@"' sh \
   node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=tap \

@@ -143,3 +143,28 @@ describe('the log level', () => {
     await until('warn', async () => (await level()) === 'warn');
   });
 });
+
+describe('the log', () => {
+  for (const format of ['json', 'text'])
+    it(`${format}: a refusal is one line, with whom it is about; a flood of them is a few`, async (t) => {
+      const server = await startServer(t, { config: { workers: 1, logging: { level: 'info', format }, limits: { neverBan: ['127.0.0.0/8'] } } });
+      const phone = await openPhone(t, server, 'ws', { user: 'mallory', password: 'x' });
+      assertStatus(await phone.register(), 403);
+      const refusals = () => server.stderr.split('\n').filter((line) => line.includes('register refused'));
+      await until('the line', () => refusals().length === 1);
+      const [line] = refusals();
+      const expected = { aor: `mallory@${DOMAIN}`, call_id: phone.callId, why: 'unknown user' };
+      if (format === 'json') {
+        const { time, level, event, conn, source, ...rest } = JSON.parse(line);
+        assert.deepEqual(rest, expected);
+        assert.deepEqual([level, event, source.split(':')[0]], ['info', 'register refused', '127.0.0.1']);
+        assert.match(`${time} ${conn}`, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [0-9a-f]+\.[0-9a-f]+\.[0-9a-f]+$/);
+      } else {
+        assert.match(line, /^\S+Z INFO {2}register refused conn=\S+ why="unknown user" aor=mallory@example\.com source=127\.0\.0\.1:\d+ call_id=\S+$/);
+      }
+      const begun = Date.now();
+      for (let i = 0; i < 300; i++) assertStatus(await phone.register(), 403);
+      const seconds = Math.ceil((Date.now() - begun) / 1000);
+      assertBetween(refusals().length, 2, 12 + 10 * seconds, 'lines');
+    });
+});

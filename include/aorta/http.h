@@ -33,6 +33,9 @@ struct http_reply {
     struct buf body;              /* a heap buffer, freed by the transport */
     /* The handler has nothing to say yet, but will by transport_http_reply(), on this thread. */
     bool is_later;
+    /* The body has no end yet: more comes by transport_http_stream(), and at last
+     * transport_http_end(), on this thread. */
+    bool is_stream;
 };
 
 typedef void http_handler_fn(void *arg, const struct http_request *request,

@@ -50,6 +50,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     ROW(FAMILY_LIMITS,           "aorta_limit_reached_total",            COUNTER,   "key",                "How often a limit was reached, by its key")       \
     ROW(FAMILY_BANS,             "aorta_bans",                           GAUGE,     "",                   "Addresses that are banned")                       \
     ROW(FAMILY_BANNED,           "aorta_addresses_banned_total",         COUNTER,   "reason",             "Addresses banned by this node, the admin API aside") \
+    ROW(FAMILY_EVENTS_DROPPED,   "aorta_events_dropped_total",           COUNTER,   "",                   "Events that were not published, or not kept for a listener") \
     ROW(FAMILY_CPU,              "process_cpu_seconds_total",            COUNTER,   "",                   "CPU time, of the kernel too")                     \
     ROW(FAMILY_RESIDENT,         "process_resident_memory_bytes",        GAUGE,     "",                   "Memory that is in use")                           \
     ROW(FAMILY_VIRTUAL,          "process_virtual_memory_bytes",         GAUGE,     "",                   "Address space")                                   \
@@ -113,7 +114,8 @@ extern const struct metric_family_row metric_families[METRIC_FAMILIES];
     ROW(METRIC_OVERLOAD_REFUSE_NEW, FAMILY_OVERLOAD,         "level=\"refuse_new\"")    \
     ROW(METRIC_OVERLOAD_REFUSE_ALL, FAMILY_OVERLOAD,         "level=\"refuse_all\"")    \
     ROW(METRIC_BANNED_BY_CALLBACK,  FAMILY_BANNED,           "reason=\"callback\"")     \
-    ROW(METRIC_BANNED_FOR_FAILURES, FAMILY_BANNED,           "reason=\"failed_auth\"")
+    ROW(METRIC_BANNED_FOR_FAILURES, FAMILY_BANNED,           "reason=\"failed_auth\"")  \
+    ROW(METRIC_EVENTS_DROPPED,      FAMILY_EVENTS_DROPPED,   "")
 /* clang-format on */
 
 enum metric {

@@ -93,6 +93,8 @@ int net_stream_adopt(struct net_loop *loop, int fd, bool is_tls, void *owner,
  * stream is broken; -ENOBUFS: the peer has not yet taken what was sent before, nothing queued. */
 enum { NET_STREAM_HEADROOM = 16 };
 int net_stream_write(struct net_stream *s, char *data, size_t len);
+/* Has the peer not yet taken what was written? */
+bool net_stream_has_backlog(const struct net_stream *s);
 /* Asks for one `writable` event. */
 void net_stream_want_write(struct net_stream *s);
 /* Closes now; `closed` runs before this returns. Not from within a stream event of this very

@@ -5,6 +5,7 @@
 #include <aorta/address_rates.h>
 #include <aorta/auth.h>
 #include <aorta/bans.h>
+#include <aorta/events.h>
 #include <aorta/http_client.h>
 #include <aorta/journal.h>
 #include <aorta/metrics.h>
@@ -26,6 +27,7 @@ struct registrar_deps {
     unsigned workers;                    /* of the process */
     struct transport *transport;         /* this worker's */
     struct metrics *metrics;             /* this worker's block */
+    struct event_writer *events;         /* this worker's, for bans; NULL: nobody is told */
     struct journal *journal;
     struct sip_traces *traces;
     unsigned worker;

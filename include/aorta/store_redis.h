@@ -23,4 +23,12 @@ int redis_cluster_set_address(struct redis_cluster *c, const char *sbc_address);
  * are answered with -EAGAIN then. */
 struct store *store_redis_open(struct redis_cluster *cluster, struct net_loop *loop,
                                unsigned worker, struct histogram *durations);
+
+/* PUBLISHes on the channel redis.prefix + "events", each message on its own. 0, or nothing is sent:
+ * -ENOTCONN, Redis is away; -ENOBUFS, too much is under way; -ENOMEM. Also from within a watcher.
+ */
+int store_redis_publish(struct store *s, const struct str *messages, size_t count);
+/* Told of messages that were sent, but of which Redis has not said that they were published. */
+typedef void store_unpublished_fn(void *arg, size_t count);
+void store_redis_set_unpublished(struct store *s, store_unpublished_fn *unpublished, void *arg);
 #endif

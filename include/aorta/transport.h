@@ -125,6 +125,13 @@ int transport_flow(const struct transport *t, conn_id conn, struct transport_flo
 /* What a handler that set is_later has to say at last. -ENOTCONN: the client is gone, or was told
  * meanwhile that it took too long (after 30 s). The body is freed in any case. */
 int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *reply);
+/* More of an answer that is_stream; `data` as for transport_send(). -EAGAIN: the client has not yet
+ * taken what it was sent before, and nothing was sent now. -ENOTCONN: it is gone. */
+int transport_http_stream(struct transport *t, conn_id conn, char *data, size_t len);
+/* That was all: the connection ends once the client has it. */
+void transport_http_end(struct transport *t, conn_id conn);
+/* The client of such an answer does not read (limits.unreadBytes): it is not waited for. */
+void transport_http_drop(struct transport *t, conn_id conn);
 /* So busy is the worker, from now on: newcomers are let in accordingly. */
 void transport_set_overload(struct transport *t, enum overload_level level);
 /* Newcomers in the middle of their handshake, of limits.handshakes. */

@@ -9,10 +9,13 @@
 #include <aorta/store.h>
 
 struct bans;
+struct events;
+struct event_writer;
 struct journal;
 struct realms;
 struct sip_traces;
 struct transport;
+struct web_streams; /* a worker's clients of /api/v1/events */
 struct web_worker;
 
 struct web_demo_user {
@@ -64,11 +67,21 @@ struct web_worker {
     struct transport *transport; /* through which answers come that are not there at once */
     struct bans *bans;
     const struct realms *realms; /* in force now, as `config`; NULL: none */
+    struct event_writer *events; /* that hears of bans; NULL: nobody does */
+    struct web_streams *streams; /* NULL: no events to be had */
 };
 /* The public part, on the ws and wss ports. An http_handler_fn; `arg` is the struct web_worker. */
 void web_handle_public(void *arg, const struct http_request *request, struct http_reply *reply);
 /* The admin part. An http_handler_fn; `arg` is the struct web_worker. */
 void web_handle_admin(void *arg, const struct http_request *request, struct http_reply *reply);
+/* NULL when out of memory. `events` and `transport` are borrowed. */
+struct web_streams *web_streams_new(struct events *events, struct transport *transport);
+/* NULL is fine. */
+void web_streams_free(struct web_streams *s);
+/* On every tick: sends what has happened. Whoever does not read it is closed, never waited for. */
+void web_streams_tick(struct web_streams *s, uint64_t now_ms);
+/* The last tick: each stream gets what there is, and ends. */
+void web_streams_end(struct web_streams *s, uint64_t now_ms);
 /* Takes a sample for the rates of /api/v1/status. One thread, about once a second. */
 void web_sample_rates(struct web *web, uint64_t now_ms);
 #endif

@@ -226,13 +226,14 @@ static int open_shared(struct app *app)
     app->shared.request_rates = address_rates_new();
     app->shared.failure_rates = address_rates_new();
     app->shared.metrics = aligned_alloc(_Alignof(struct metrics), workers * sizeof(struct metrics));
+    app->shared.events = events_new(workers, config->node, EVENT_RING_BYTES);
     app->workers = calloc(workers, sizeof *app->workers);
     app->shared.all = app->workers;
     app->shared.traces = &app->traces;
     if (sip_traces_init(&app->traces) < 0 || open_bans(app) < 0 || open_store(app) < 0 ||
         !app->shared.auth || !app->shared.journal || !app->shared.limit ||
         !app->shared.request_rates || !app->shared.failure_rates || !app->shared.metrics ||
-        !app->workers)
+        !app->shared.events || !app->workers)
         return fail(app, "out of memory");
     memset(app->shared.metrics, 0, workers * sizeof(struct metrics));
     return 0;
@@ -525,6 +526,7 @@ static void close_app(struct app *app)
     auth_free(app->shared.auth);
     store_close(app->shared.memory_store);
     redis_cluster_free(app->shared.cluster);
+    events_free(app->shared.events);
     bans_free(app->shared.bans);
     settings_release(app->settings);
     config_free(app->config);

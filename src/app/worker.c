@@ -135,7 +135,9 @@ static uint32_t spread_ms(const struct config *config)
 static void begin_stopping(struct worker *w)
 {
     transport_finish(w->transport);
+    web_streams_end(w->web.streams, clock_now_ms());
     net_loop_close_streams(w->loop);
+    event_writer_flush(w->events);
     w->stage = WORKER_FLUSHING;
     w->stop_by_ms = clock_now_ms() + FLUSH_MS;
     go_on_stopping(w, clock_now_ms());
@@ -191,6 +193,8 @@ static void on_tick(void *arg)
     w->store->ops->tick(w->store, w->index, now_ms);
     close_banned(w);
     watch_load(w, now_ms);
+    event_writer_flush(w->events);
+    web_streams_tick(w->web.streams, now_ms);
     go_on_stopping(w, now_ms);
     if (now_ms < w->next_second_ms)
         return;
@@ -247,13 +251,40 @@ static int open_loop(struct worker *w, struct buf *error)
                          &shared->ticket_key, &w->loop, error);
 }
 
+static int publish(void *arg, const struct str *json, size_t count)
+{
+    return store_redis_publish(arg, json, count);
+}
+
+static void on_unpublished(void *arg, size_t count)
+{
+    event_writer_lost(arg, count);
+}
+
+/* Whoever is to know what changes in the store watches it here. */
+static void watch_store(struct worker *w)
+{
+    const struct worker_shared *shared = w->shared;
+    w->events = events_writer(shared->events, w->index);
+    event_writer_set_metrics(w->events, &shared->metrics[w->index]);
+    if (shared->cluster) {
+        event_writer_set_publisher(w->events, publish, w->store);
+        store_redis_set_unpublished(w->store, on_unpublished, w->events);
+    }
+    w->event_watcher = (struct store_watcher){.changed = event_writer_changed, .arg = w->events};
+    store_watch(w->store, &w->event_watcher);
+}
+
 static int open_store(struct worker *w)
 {
     const struct worker_shared *shared = w->shared;
     struct histogram *durations = &shared->metrics[w->index].duration[DURATION_REDIS];
     w->store = shared->cluster ? store_redis_open(shared->cluster, w->loop, w->index, durations)
                                : store_memory_view(shared->memory_store);
-    return w->store ? 0 : -ENOMEM;
+    if (!w->store)
+        return -ENOMEM;
+    watch_store(w);
+    return 0;
 }
 
 static int open_transport(struct worker *w)
@@ -282,8 +313,10 @@ static int open_transport(struct worker *w)
         .transport = w->transport,
         .bans = shared->bans,
         .realms = w->realms,
+        .events = w->events,
+        .streams = web_streams_new(shared->events, w->transport),
     };
-    return w->transport ? 0 : -ENOMEM;
+    return w->transport && w->web.streams ? 0 : -ENOMEM;
 }
 
 /* The two know each other: the transport calls the registrar for each message, which answers
@@ -300,6 +333,7 @@ static int open_registrar(struct worker *w, struct settings *settings)
         .workers = shared->workers,
         .transport = w->transport,
         .metrics = &shared->metrics[w->index],
+        .events = w->events,
         .journal = shared->journal,
         .traces = shared->traces,
         .worker = w->index,
@@ -402,6 +436,7 @@ void worker_close(struct worker *w)
     if (w->transport)
         transport_close(w->transport);
     registrar_free(w->registrar);
+    web_streams_free(w->web.streams);
     http_client_free(w->http);
     net_loop_close(w->loop);
     transport_free(w->transport);
@@ -413,4 +448,5 @@ void worker_close(struct worker *w)
     w->http = NULL;
     w->registrar = NULL;
     w->transport = NULL;
+    w->web.streams = NULL;
 }

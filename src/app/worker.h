@@ -3,6 +3,7 @@
 #define AORTA_WORKER_H
 #include <aorta/auth.h>
 #include <aorta/bans.h>
+#include <aorta/events.h>
 #include <aorta/http_client.h>
 #include <aorta/net.h>
 #include <aorta/overload.h>
@@ -19,6 +20,7 @@ struct worker_shared {
     struct auth *auth;
     struct store *memory_store;    /* or */
     struct redis_cluster *cluster; /* of the store that is Redis */
+    struct events *events;
     struct bans *bans;
     struct web *web;
     struct conn_limit *limit;
@@ -51,6 +53,8 @@ struct worker {
     struct net_loop *loop;
     struct http_client *http;
     struct store *store; /* its own, or its view of the one in memory */
+    struct event_writer *events;
+    struct store_watcher event_watcher;
     struct transport *transport;
     struct registrar *registrar;
     struct web_worker web;

@@ -88,11 +88,19 @@ bool buf_reserve(struct buf *b, size_t n)
 
 void buf_put_u64(struct buf *b, uint64_t n)
 {
+    /* Two at a time: an answer and what is stored of it have a hundred digits or more. */
+    static const char pair[] = "00010203040506070809101112131415161718192021222324"
+                               "25262728293031323334353637383940414243444546474849"
+                               "50515253545556575859606162636465666768697071727374"
+                               "75767778798081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
+    for (; n >= 10; n /= 100) {
+        digits[--at] = pair[2 * (n % 100) + 1];
+        digits[--at] = pair[2 * (n % 100)];
+    }
+    if (n > 0 || at == sizeof digits)
+        digits[--at] = (char)('0' + n);
     buf_put(b, digits + at, sizeof digits - at);
 }
 

@@ -271,6 +271,11 @@ int net_stream_write(struct net_stream *s, char *data, size_t len)
     return n < 0 ? -EPIPE : 0;
 }
 
+bool net_stream_has_backlog(const struct net_stream *s)
+{
+    return s->wsi && lws_partial_buffered(s->wsi);
+}
+
 void net_stream_want_write(struct net_stream *s)
 {
     lws_callback_on_writable(s->wsi);

@@ -382,6 +382,8 @@ static int add_ban(struct transaction *txn, int64_t seconds, struct str reason, 
     int rc = bans_add(txn->r->deps.bans, &ban, txn->now_ms);
     if (rc == 0)
         metrics_add(txn->r->deps.metrics, counted);
+    if (rc == 0 && txn->r->deps.events)
+        event_writer_banned(txn->r->deps.events, &ban, seconds);
     return rc;
 }
 

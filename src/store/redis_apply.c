@@ -77,22 +77,18 @@ static void drop_ids(struct redis_apply *op)
         if (!op->decision.drop[k])
             continue;
         struct binding_record *r = redis_aor_find_record(op->a, op->ids[k]);
-        if (!r)
-            continue;
-        redis_forget_record(op->r, op->a, r);
+        op->is_gone[k] = op->is_own[k] && !r;
+        if (r)
+            redis_forget_record(op->r, op->a, r);
     }
 }
 
-/* What closed or expired while the request was on its way was told then. */
-static void tell_change(struct redis_apply *op)
+/* After what went was dropped; the decision is about copies. */
+static void tell_change(const struct redis_apply *op)
 {
-    if (!op->decision.is_change || !store_is_watched(&op->r->base))
-        return;
-    bool *is_gone = op->count > 0 ? arena_alloc(op->arena, op->count * sizeof *is_gone) : NULL;
-    for (size_t k = 0; is_gone && k < op->count; k++)
-        is_gone[k] = op->is_own[k] && !redis_aor_find_record(op->a, op->ids[k]);
-    store_tell_decision(&op->r->base, op->request->aor, op->current, op->count, &op->decision,
-                        is_gone);
+    if (op->decision.is_change && store_is_watched(&op->r->base))
+        store_tell_decision(&op->r->base, op->request->aor, op->current, op->count, &op->decision,
+                            op->is_gone);
 }
 
 /* A contact that comes back after its time has expired first. */
@@ -111,8 +107,8 @@ static void commit(struct redis_apply *op)
 {
     if (op->decision.is_change)
         expire_past(op);
-    tell_change(op);
     drop_ids(op);
+    tell_change(op);
     redis_remember_records(op->r, op->a, op->fresh);
     op->fresh = NULL;
 }
@@ -141,9 +137,10 @@ static int load_remembered(struct redis_apply *op)
         most++;
     op->current = arena_alloc(op->arena, most * sizeof *op->current);
     op->ids = arena_alloc(op->arena, most * sizeof *op->ids);
-    op->is_own = arena_alloc(op->arena, most * sizeof *op->is_own);
+    op->is_own = arena_alloc(op->arena, 2 * most * sizeof *op->is_own);
     if (!op->current || !op->ids || !op->is_own)
         return -ENOMEM;
+    op->is_gone = op->is_own + most;
     op->count = 0;
     for (const struct binding_record *r = first; r; r = r->next) {
         struct binding b;
@@ -301,8 +298,8 @@ static void finish_away(struct redis_apply *op, bool was_sent)
     }
     if (is_removal(op)) {
         note_removals(op);
-        tell_change(op);
         drop_ids(op);
+        tell_change(op);
         redis_aors_wait(op->r->aors, op->a);
     } else if (was_sent && op->fresh)
         undo_when_back(op);

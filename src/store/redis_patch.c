@@ -2,6 +2,7 @@
  * refreshed or removed while it was away, what it has lost. One command for each AOR carries all of
  * it (redis_patch.lua), and is tried until it succeeds. */
 #include "redis_args.h"
+#include <aorta/clock.h>
 #include <aorta/log.h>
 #include <errno.h>
 #include <stdio.h>
@@ -295,8 +296,10 @@ int redis_patch_remove_all(struct redis_store *r, struct str aor, redis_replied_
 {
     struct arena arena;
     struct redis_args c = {.arena = &arena};
+    /* Also what came through another worker since this one last heard of the time. */
+    uint64_t clock_ms = clock_now_ms();
     const struct redis_removal removal = {.kind = REDIS_REMOVE_ALL,
-                                          .upto_ms = r->now_ms,
+                                          .upto_ms = clock_ms > r->now_ms ? clock_ms : r->now_ms,
                                           .is_wanted = true};
     if (arena_init(&arena, FIRST_BYTES, MOST_BYTES) < 0)
         return -ENOMEM;

@@ -17,6 +17,8 @@ struct redis_apply {
     struct binding *current;
     uint64_t *ids;
     bool *is_own;
+    bool *
+        is_gone; /* when the answer came: it had closed or expired meanwhile, which was told then */
     size_t count;
     uint64_t *stale; /* ids of bindings that stand in Redis past their end */
     size_t stale_count;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <redis_lease_lua.h> /* made by CMake of redis_*.lua */
 #include <redis_patch_lua.h>
+#include <redis_publish_lua.h>
 #include <redis_save_lua.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,12 +47,14 @@ static int make_keys(struct redis_cluster *c)
     c->revision_prefix = print("aorta:%srev:", prefix);
     c->bans_key = print("aorta:%sbans", prefix);
     c->bans_version_key = print("aorta:%sbans:version", prefix);
+    c->events_channel = print("%sevents", prefix);
     c->gone_prefix = print("aorta:%sgone:", prefix);
     c->gone_key = print("aorta:%sgone:%s", prefix, node);
     c->member = print("%s %s", c->epoch, node);
     bool is_made = c->lease_prefix && c->lease_key && c->nodes_key && c->flows_prefix &&
                    c->flows_key && c->realm_prefix && c->revision_prefix && c->bans_key &&
-                   c->bans_version_key && c->member && c->gone_prefix && c->gone_key;
+                   c->bans_version_key && c->member && c->gone_prefix && c->gone_key &&
+                   c->events_channel;
     return is_made ? 0 : -ENOMEM;
 }
 
@@ -78,6 +81,7 @@ static int make_scripts(struct redis_cluster *c)
     redis_script_init(&c->save, c->save_text);
     redis_script_init(&c->patch, c->patch_text);
     redis_script_init(&c->lease, redis_lease_lua);
+    redis_script_init(&c->publish, redis_publish_lua);
     return 0;
 }
 
@@ -135,7 +139,7 @@ void redis_cluster_free(struct redis_cluster *c)
                           c->revision_prefix, c->bans_key,      c->bans_version_key,
                           c->save_text,       c->patch_text,    c->sbc_address,
                           c->member,          c->close_removes, c->gone_prefix,
-                          c->gone_key};
+                          c->gone_key,        c->events_channel};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     for (unsigned i = 0; c->gone && i < c->workers; i++)

@@ -32,7 +32,8 @@ struct redis_cluster {
     char *member;        /* "epoch node" */
     char *close_removes; /* names of transports: " ws wss " */
     char *bans_key, *bans_version_key;
-    struct redis_script save, patch, lease;
+    char *events_channel;
+    struct redis_script save, patch, lease, publish;
     char *save_text, *patch_text;
     struct redis_counts *counts;  /* one a worker */
     struct realm_counts **realms; /* likewise: own bindings by domain */
@@ -65,6 +66,8 @@ struct redis_store {
     unsigned patches_in_flight;
     unsigned applies_in_flight; /* sent or waiting for their turn */
     struct ratelimit trouble_log;
+    store_unpublished_fn *unpublished; /* NULL: nobody asks */
+    void *unpublished_arg;
     uint64_t drawn[64]; /* random numbers for revisions, of which these */
     unsigned drawn_left;
 };

@@ -46,7 +46,7 @@ static void put_head(struct buf *b, const struct http_reply *reply, size_t body_
     buf_printf(b, "HTTP/1.1 %d %s\r\n", reply->status, status_text(reply->status));
     if (reply->content_type)
         buf_printf(b, "Content-Type: %s\r\n", reply->content_type);
-    if (reply->status != 204 && reply->status != 304)
+    if (reply->status != 204 && reply->status != 304 && !reply->is_stream)
         buf_printf(b, "Content-Length: %zu\r\n", body_bytes);
     buf_printf(b, "Cache-Control: %s\r\n",
                reply->cache_control ? reply->cache_control : "no-store");
@@ -67,6 +67,13 @@ static void put_head(struct buf *b, const struct http_reply *reply, size_t body_
     buf_printf(b, "Connection: %s\r\n\r\n", closes ? "close" : "keep-alive");
 }
 
+/* Its writer sees to it that the client reads. */
+static void begin_stream(struct conn *c)
+{
+    c->is_streaming = true;
+    timer_stop(&c->timer);
+}
+
 static void end_reply(struct conn *c)
 {
     if (c->closes_after_body)
@@ -81,6 +88,7 @@ void http_answer(struct conn *c, const struct http_reply *reply)
     static const char headroom[TRANSPORT_HEADROOM];
     c->has_asked = true;
     bool is_file = reply->file.ptr != NULL;
+    c->closes_after_body |= reply->is_stream; /* that is how the client sees the end */
     struct str body = is_file ? reply->file : buf_str(&reply->body);
     struct buf b;
     buf_init_heap(&b, TRANSPORT_HEADROOM + HEAD_BYTES + reply->body.len);
@@ -99,6 +107,8 @@ void http_answer(struct conn *c, const struct http_reply *reply)
     if (is_file && !c->is_head && body.len > 0) {
         c->body = body;
         net_stream_want_write(c->stream);
+    } else if (reply->is_stream && !c->is_head) {
+        begin_stream(c);
     } else {
         end_reply(c);
     }

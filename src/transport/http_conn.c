@@ -227,7 +227,8 @@ static size_t read_request(struct conn *c, struct str data)
 
 bool http_conn_is_idle(const struct conn *c)
 {
-    return c->phase == CONN_HTTP && !c->is_doomed && c->body.len == 0 && !c->is_answer_due;
+    return c->phase == CONN_HTTP && !c->is_doomed && c->body.len == 0 && !c->is_answer_due &&
+           !c->is_streaming;
 }
 
 size_t http_conn_read(struct conn *c, char *data, size_t len)
@@ -257,6 +258,49 @@ int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *r
     }
     buf_fini(&reply->body);
     return rc;
+}
+
+/* ---- Answers that go on ---------------------------------------------------------------------- */
+
+static struct conn *find_streaming(const struct transport *t, conn_id conn)
+{
+    struct conn *c = conn_find(t, conn);
+    return c && c->is_streaming ? c : NULL;
+}
+
+int transport_http_stream(struct transport *t, conn_id conn, char *data, size_t len)
+{
+    struct conn *c = find_streaming(t, conn);
+    if (!c)
+        return -ENOTCONN;
+    if (net_stream_has_backlog(c->stream))
+        return -EAGAIN;
+    bool is_outermost = conn_enter(c);
+    int rc = conn_write(c, data, len);
+    conn_leave(c, is_outermost);
+    return rc < 0 ? -ENOTCONN : 0;
+}
+
+void transport_http_end(struct transport *t, conn_id conn)
+{
+    struct conn *c = find_streaming(t, conn);
+    if (!c)
+        return;
+    bool is_outermost = conn_enter(c);
+    c->is_streaming = false;
+    conn_linger(c);
+    conn_leave(c, is_outermost);
+}
+
+void transport_http_drop(struct transport *t, conn_id conn)
+{
+    struct conn *c = find_streaming(t, conn);
+    if (!c)
+        return;
+    bool is_outermost = conn_enter(c);
+    transport_limit_reached(t, LIMIT_UNREAD_BYTES, &c->remote);
+    conn_close(c);
+    conn_leave(c, is_outermost);
 }
 
 void http_conn_give_up(struct conn *c)

@@ -31,6 +31,7 @@ struct conn {
     bool closes_after_body; /* HTTP: no keep-alive */
     bool is_head;           /* HTTP: the answer to this request has no body */
     bool is_answer_due;     /* HTTP: a handler will answer later; nothing is read meanwhile */
+    bool is_streaming;      /* HTTP: the answer has begun and has no end yet; likewise */
     uint8_t pings;          /* sent since the peer was last heard */
     uint16_t opening_place; /* one more than its index in `opening`; 0: in none */
     struct transport *t;
@@ -199,7 +200,7 @@ void conn_on_timer(struct timer *timer, void *arg);
 
 size_t stream_conn_read(struct conn *c, char *data, size_t len);
 size_t http_conn_read(struct conn *c, char *data, size_t len);
-/* Neither a file to send nor an answer to wait for: the next request may come. */
+/* Neither a file to send nor an answer to wait for or to go on with: the next request may come. */
 bool http_conn_is_idle(const struct conn *c);
 /* Nothing more is to be waited for: no request in time, or no answer to one. */
 void http_conn_give_up(struct conn *c);

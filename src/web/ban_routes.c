@@ -1,6 +1,7 @@
 #include "web_internal.h"
 #include <aorta/bans.h>
 #include <aorta/clock.h>
+#include <aorta/events.h>
 #include <aorta/log.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -169,6 +170,8 @@ static void carry_out(const struct web_call *call, const struct order *order,
         put_refused(reply, rc);
         return;
     }
+    if (call->worker->events)
+        event_writer_banned(call->worker->events, &ban, order->seconds);
     LOG_INFO("address banned", LOG_STR("ip", net_address_ip(&ban.ip, text)),
              LOG_NUM("seconds", order->seconds), LOG_STR("reason", ban.reason));
     web_begin_json(reply);

@@ -153,6 +153,7 @@ static const struct route admin_routes[] = {
     {"POST",   "/api/v1/bans",                web_add_ban,              PRIVATE | TAKES_JSON},
     {"GET",    "/api/v1/bans/{ip}",           web_show_ban,             PRIVATE             },
     {"DELETE", "/api/v1/bans/{ip}",           web_lift_ban,             PRIVATE             },
+    {"GET",    "/api/v1/events",              web_stream_events,        PRIVATE             },
     {"GET",    "/api/v1/log-level",           web_show_log_level,       PRIVATE             },
     {"PUT",    "/api/v1/log-level",           web_set_log_level,        PRIVATE | TAKES_JSON},
 };

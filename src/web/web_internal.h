@@ -46,6 +46,7 @@ web_route_fn web_drain;                                              /* drain_ro
 web_route_fn web_list_traces, web_begin_trace, web_end_traces;       /* trace_routes.c */
 web_route_fn web_list_bans, web_show_ban, web_add_ban, web_lift_ban; /* ban_routes.c */
 web_route_fn web_show_log_level, web_set_log_level;                  /* log_level.c */
+web_route_fn web_stream_events;                                      /* events_stream.c */
 
 /* ---- What they share ----------------------------------------------------------------------- */
 

@@ -90,6 +90,11 @@ bool net_stream_is_ready(const struct net_stream *s)
     return true;
 }
 
+bool net_stream_has_backlog(const struct net_stream *s)
+{
+    return s->refuses_writes;
+}
+
 bool net_stream_is_silent(const struct net_stream *s)
 {
     (void)s;

@@ -28,6 +28,7 @@ struct fixture {
     char *kept; /* as conn.c keeps what a reader leaves */
     size_t kept_bytes;
     bool wants_write;
+    bool has_backlog;
     uint64_t due_ms;
     struct net_address seen; /* remote of the last request */
 };
@@ -61,6 +62,7 @@ int conn_write(struct conn *c, char *data, size_t len)
     (void)c;
     struct str text = {data, len};
     if (!str_starts_nocase(text, STR("HTTP/1.1 "))) {
+        assert_false(f->has_backlog);
         note("more");
         note_text(text);
         return 0;
@@ -73,6 +75,8 @@ int conn_write(struct conn *c, char *data, size_t len)
     note(status);
     if (has(head, "Connection: close"))
         buf_put_char(&events, '!');
+    if (!has(head, "Content-Length:") && status[0] != '1')
+        note("endless");
     note_text(str_slice(text, head.len + 4, len));
     return 0;
 }
@@ -124,6 +128,12 @@ void net_stream_want_write(struct net_stream *s)
     f->wants_write = true;
 }
 
+bool net_stream_has_backlog(const struct net_stream *s)
+{
+    (void)s;
+    return f->has_backlog;
+}
+
 static void receive(struct str next)
 {
     size_t len = f->kept_bytes + next.len;
@@ -166,6 +176,7 @@ static void handle(void *arg, const struct http_request *request, struct http_re
     }
     reply->status = 200;
     reply->content_type = "text/plain";
+    reply->is_stream = str_eq(request->path, STR("/stream"));
     if (str_eq(request->path, STR("/file")))
         reply->file = (struct str){file_text, sizeof file_text};
     else
@@ -537,9 +548,65 @@ static void counts_the_client_not_the_proxy(void **state)
     }
 }
 
+/* ---- Answers that go on ---------------------------------------------------------------------- */
+
+static int stream(conn_id conn, const char *text)
+{
+    char memory[TRANSPORT_HEADROOM + 32];
+    size_t len = strlen(text);
+    memcpy(memory + TRANSPORT_HEADROOM, text, len);
+    return transport_http_stream(&f->t, conn, memory + TRANSPORT_HEADROOM, len);
+}
+
+static void streams(void **state)
+{
+    (void)state;
+    open_conn();
+    conn_id id = f->c.id;
+    assert_int_equal(stream(id, "before it was asked"), -ENOTCONN);
+    f->due_ms = 0;
+    timer_wheel_init(&f->t.wheel, 100, 0);
+    timer_start(&f->t.wheel, &f->c.timer, 5000);
+    feed(STR("GET /stream" H "\r\nGET /b" H "\r\n"), SIZE_MAX);
+    assert_false(timer_is_running(&f->c.timer)); /* no deadline of a request */
+    assert_int_equal(stream(id, "one"), 0);
+    f->has_backlog = true;
+    assert_int_equal(stream(id, "not taken"), -EAGAIN);
+    f->has_backlog = false;
+    assert_int_equal(stream(id, "two"), 0);
+    feed(STR("GET /c" H "\r\n"), SIZE_MAX); /* it waits for ever */
+    transport_http_end(&f->t, id);
+    expect_events("GET /stream() 200! endless(ok) more(one) more(two) linger", "to its end",
+                  SIZE_MAX);
+    assert_int_equal(stream(id, "after it"), -ENOTCONN);
+    close_conn();
+}
+
+static void drops_streams_that_nobody_reads(void **state)
+{
+    (void)state;
+    open_conn();
+    conn_id id = f->c.id;
+    feed(STR("GET /stream" H "\r\n"), SIZE_MAX);
+    transport_http_drop(&f->t, id);
+    expect_events("GET /stream() 200! endless(ok) close", "dropped", SIZE_MAX);
+    assert_int_equal(stream(id, "gone"), -ENOTCONN);
+    transport_http_drop(&f->t, id);
+    transport_http_end(&f->t, id);
+    expect_events("GET /stream() 200! endless(ok) close", "once", SIZE_MAX);
+    close_conn();
+
+    open_conn();
+    feed(STR("HEAD /stream" H "\r\n"), SIZE_MAX);
+    expect_events("GET /stream() 200! endless() linger", "the head alone", SIZE_MAX);
+    close_conn();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(streams),
+        cmocka_unit_test(drops_streams_that_nobody_reads),
         cmocka_unit_test(requests),
         cmocka_unit_test(longest_body),
         cmocka_unit_test(asks_for_the_body),

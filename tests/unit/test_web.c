@@ -5,6 +5,8 @@
 /* cmocka wants the four above first */
 #include "web/web_internal.h"
 #include <aorta/bans.h>
+#include <aorta/clock.h>
+#include <aorta/events.h>
 #include <aorta/log.h>
 #include <aorta/realms.h>
 #include <aorta/transport.h>
@@ -188,6 +190,7 @@ struct fixture {
     _Atomic int state;
     struct web *web;
     struct bans *bans;
+    struct events *events;
     struct web_worker worker;
     struct http_reply reply; /* the last one; its body ends with a zero */
 };
@@ -224,10 +227,15 @@ static struct fixture *open_web(const char *www, size_t demo_users)
     assert_non_null(f->web);
     f->bans = bans_new();
     assert_non_null(f->bans);
+    f->events = events_new(2, node_name, EVENT_RING_BYTES);
+    assert_non_null(f->events);
     f->worker = (struct web_worker){.web = f->web,
                                     .config = &f->config,
                                     .store = &f->store.store,
-                                    .bans = f->bans};
+                                    .bans = f->bans,
+                                    .events = events_writer(f->events, 0),
+                                    .streams = web_streams_new(f->events, NULL)};
+    assert_non_null(f->worker.streams);
     web_set_addresses(f->web, listeners, COUNT(listeners), "192.0.2.1:5060");
     return f;
 }
@@ -237,6 +245,8 @@ static void close_web(struct fixture *f)
     buf_fini(&f->reply.body);
     web_free(f->web);
     bans_free(f->bans);
+    web_streams_free(f->worker.streams);
+    events_free(f->events);
     free(f);
 }
 
@@ -265,6 +275,61 @@ int transport_http_reply(struct transport *t, conn_id conn, struct http_reply *r
     return is_gone ? -ENOTCONN : 0;
 }
 
+/* Clients of streams: a connection each, with what it got. */
+enum { STREAM_CLIENTS = 40, FIRST_STREAM = 100 };
+static struct stream_client {
+    struct buf got; /* of one tick or more; emptied by the test */
+    bool is_open, is_stuck;
+    unsigned dropped, ended;
+} stream_client[STREAM_CLIENTS];
+
+static void open_clients(void)
+{
+    for (size_t i = 0; i < STREAM_CLIENTS; i++) {
+        stream_client[i] = (struct stream_client){.is_open = true};
+        buf_init_heap(&stream_client[i].got, 64 << 20);
+    }
+}
+
+static void close_clients(void)
+{
+    for (size_t i = 0; i < STREAM_CLIENTS; i++)
+        buf_fini(&stream_client[i].got);
+}
+
+bool transport_is_open(const struct transport *t, conn_id conn)
+{
+    (void)t;
+    return stream_client[conn - FIRST_STREAM].is_open;
+}
+
+int transport_http_stream(struct transport *t, conn_id conn, char *data, size_t len)
+{
+    (void)t;
+    struct stream_client *client = &stream_client[conn - FIRST_STREAM];
+    if (!client->is_open)
+        return -ENOTCONN;
+    if (client->is_stuck)
+        return -EAGAIN;
+    memset(data - TRANSPORT_HEADROOM, 0, TRANSPORT_HEADROOM);
+    buf_put(&client->got, data, len);
+    return 0;
+}
+
+void transport_http_end(struct transport *t, conn_id conn)
+{
+    (void)t;
+    stream_client[conn - FIRST_STREAM].ended++;
+    stream_client[conn - FIRST_STREAM].is_open = false;
+}
+
+void transport_http_drop(struct transport *t, conn_id conn)
+{
+    (void)t;
+    stream_client[conn - FIRST_STREAM].dropped++;
+    stream_client[conn - FIRST_STREAM].is_open = false;
+}
+
 /* No connection is there: aor.test.mjs has real ones. */
 int transport_flow(const struct transport *t, conn_id conn, struct transport_flow *out)
 {
@@ -284,7 +349,7 @@ static void ask(struct fixture *f, http_handler_fn *handler, struct http_request
     buf_fini(&f->reply.body);
     f->reply = (struct http_reply){.status = 404};
     buf_init_heap(&f->reply.body, 16 << 20);
-    request.conn = 77;
+    request.conn = request.conn ? request.conn : 77;
     waiting = f;
     handler(&f->worker, &request, &f->reply);
     assert_true(f->reply.is_later == (f->store.waiting.kind != CALL_NONE));
@@ -1444,6 +1509,188 @@ static void rates(void **state)
     close_web(f);
 }
 
+/* ---- Events -------------------------------------------------------------------------------- */
+
+static struct http_reply open_stream(struct fixture *f, conn_id conn, const char *query)
+{
+    struct http_request request = {.method = STR("GET"),
+                                   .path = STR("/api/v1/events"),
+                                   .query = str_from(query),
+                                   .conn = FIRST_STREAM + conn};
+    ask(f, web_handle_admin, request);
+    return f->reply;
+}
+
+static void happen(struct fixture *f, enum store_change change, const char *aor)
+{
+    struct binding b = {.contact = STR("sip:\",\"aor\":\"bob@h\",@h")};
+    assert_int_equal(net_address_parse(&b.source, STR("192.0.2.1"), 5060), 0);
+    event_writer_changed(events_writer(f->events, 1), change, str_from(aor), &b, NULL);
+}
+
+/* How many events came, all of them whole. */
+static unsigned take_events(conn_id conn)
+{
+    struct buf *got = &stream_client[conn].got;
+    struct str rest = buf_str(got), line;
+    unsigned count = 0;
+    while (str_split(&rest, '\n', &line)) {
+        if (!str_starts_nocase(line, STR("event: ")))
+            continue;
+        struct str data = STR_NONE, empty = STR("x");
+        assert_true(str_split(&rest, '\n', &data) && str_split(&rest, '\n', &empty));
+        assert_true(str_starts_nocase(data, STR("data: {\"type\":\"")));
+        assert_int_equal(empty.len, 0);
+        cJSON *json = cJSON_ParseWithLength(data.ptr + 6, data.len - 6);
+        assert_non_null(json);
+        assert_true(str_eq(str_slice(line, 7, line.len),
+                           str_from(cJSON_GetObjectItem(json, "type")->valuestring)));
+        cJSON_Delete(json);
+        count++;
+    }
+    buf_clear(got);
+    return count;
+}
+
+static void streams_what_is_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        unsigned events; /* of the six below */
+    } row[] = {
+        {"",                            6},
+        {"type=registered",             2},
+        {"type=registered,flow-closed", 4},
+        {"type=banned",                 1},
+        {"aor=alice%40h",               3},
+        {"aor=sip%3Aalice@H",           3},
+        {"aor=bob@h",                   2}, /* not those whose contact looks like it */
+        {"aor=carol@h",                 0},
+        {"aor=bob@h&type=registered",   1},
+        {"aor=alice%40h&type=banned",   0},
+    };
+    struct fixture *f = open_web(NULL, 0);
+    open_clients();
+    for (conn_id i = 0; i < COUNT(row); i++) {
+        struct http_reply reply = open_stream(f, i, row[i].query);
+        assert_int_equal(reply.status, 200);
+        assert_true(reply.is_stream);
+        assert_string_equal(reply.content_type, "text/event-stream");
+        assert_string_equal(reply.body.data, ":\n\n");
+    }
+    struct ban ban = {.reason = STR("why")};
+    assert_int_equal(net_address_parse(&ban.ip, STR("192.0.2.7"), 0), 0);
+    happen(f, STORE_ADDED, "alice@h");
+    happen(f, STORE_ADDED, "bob@h");
+    happen(f, STORE_RENEWED, "alice@h");
+    event_writer_banned(f->worker.events, &ban, 60);
+    happen(f, STORE_FLOW_CLOSED, "alice@h");
+    happen(f, STORE_FLOW_CLOSED, "bob@h");
+    web_streams_tick(f->worker.streams, clock_now_ms());
+    for (conn_id i = 0; i < COUNT(row); i++)
+        if (take_events(i) != row[i].events)
+            fail_msg("%s: not %u events", row[i].query, row[i].events);
+    close_web(f);
+    close_clients();
+}
+
+static void refuses_streams_that_make_no_sense(void **state)
+{
+    (void)state;
+    static const char *const queries[] = {"type=",     "type=,", "type=registered,,banned",
+                                          "type=gone", "type=%", "aor=%4"};
+    struct fixture *f = open_web(NULL, 0);
+    open_clients();
+    for (size_t i = 0; i < COUNT(queries); i++)
+        if (open_stream(f, 1, queries[i]).status != 400)
+            fail_msg("%s: %d", queries[i], f->reply.status);
+    f->state = NODE_DRAINING;
+    assert_int_equal(open_stream(f, 1, "").status, 503);
+    f->state = NODE_RUNNING;
+    for (conn_id i = 0; i < EVENT_LISTENERS_MAX; i++)
+        assert_int_equal(open_stream(f, i, "").status, 200);
+    assert_int_equal(open_stream(f, EVENT_LISTENERS_MAX, "").status, 503);
+    stream_client[3].is_open = false; /* one goes, and there is room again */
+    assert_int_equal(open_stream(f, EVENT_LISTENERS_MAX, "").status, 200);
+    assert_int_equal(open_stream(f, EVENT_LISTENERS_MAX + 1, "").status, 503);
+    close_web(f);
+    close_clients();
+}
+
+/* One that takes nothing is dropped, after a while or when too much waits for it; others go on. */
+static void waits_for_no_reader(void **state)
+{
+    (void)state;
+    struct fixture *f = open_web(NULL, 0);
+    open_clients();
+    uint64_t now_ms = clock_now_ms();
+    for (conn_id i = 0; i < 3; i++)
+        assert_int_equal(open_stream(f, i, "").status, 200);
+    stream_client[1].is_stuck = true;
+    happen(f, STORE_ADDED, "a@h");
+    web_streams_tick(f->worker.streams, now_ms += 100);
+    assert_int_equal(take_events(0), 1);
+    stream_client[1].is_stuck = false;
+    happen(f, STORE_RENEWED, "a@h");
+    web_streams_tick(f->worker.streams, now_ms += 100);
+    assert_int_equal(take_events(0), 1);
+    assert_int_equal(take_events(1), 2); /* nothing was lost */
+
+    stream_client[1].is_stuck = true;
+    happen(f, STORE_RENEWED, "a@h");
+    web_streams_tick(f->worker.streams, now_ms += 100);
+    web_streams_tick(f->worker.streams, now_ms += 14000);
+    assert_int_equal(stream_client[1].dropped, 0);
+    web_streams_tick(f->worker.streams, now_ms += 1500);
+    assert_int_equal(stream_client[1].dropped, 1);
+
+    stream_client[2].is_stuck = true;
+    unsigned happened = 0, got = take_events(0);
+    while (stream_client[2].dropped == 0 && happened < 100000) {
+        for (int i = 0; i < 1000; i++, happened++)
+            happen(f, STORE_RENEWED, "a@h");
+        web_streams_tick(f->worker.streams, ++now_ms);
+        got += take_events(0);
+    }
+    assert_int_equal(stream_client[2].dropped, 1);
+    assert_true(happened > 4000 && happened < 50000);
+    assert_int_equal(got, happened + 1);
+    assert_int_equal(stream_client[0].dropped, 0);
+    close_web(f);
+    close_clients();
+}
+
+static void ends_streams(void **state)
+{
+    (void)state;
+    struct fixture *f = open_web(NULL, 0);
+    open_clients();
+    uint64_t now_ms = clock_now_ms();
+    assert_int_equal(open_stream(f, 0, "").status, 200);
+    web_streams_tick(f->worker.streams, now_ms + 14000);
+    assert_int_equal(stream_client[0].got.len, 0);
+    web_streams_tick(f->worker.streams, now_ms + 16000);
+    assert_true(str_eq(buf_str(&stream_client[0].got), STR(":\n\n"))); /* a heartbeat */
+    buf_clear(&stream_client[0].got);
+
+    for (int i = 0; i < 10000; i++) /* more than the ring holds, between two ticks */
+        happen(f, STORE_RENEWED, "a@h");
+    web_streams_tick(f->worker.streams, now_ms + 16001);
+    assert_int_equal(stream_client[0].ended, 1);
+    assert_int_equal(take_events(0), 0);
+
+    assert_int_equal(open_stream(f, 1, "").status, 200);
+    happen(f, STORE_ADDED, "a@h");
+    web_streams_end(f->worker.streams, now_ms + 17000);
+    assert_int_equal(take_events(1), 1); /* the last word */
+    assert_int_equal(stream_client[1].ended, 1);
+    for (conn_id i = 2; i < EVENT_LISTENERS_MAX + 2; i++)
+        assert_int_equal(open_stream(f, i, "").status, 200); /* they had been counted off */
+    close_web(f);
+    close_clients();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1472,6 +1719,10 @@ int main(void)
         cmocka_unit_test(metrics_tell_of_named_realms_only),
         cmocka_unit_test(metrics_have_names_of_their_own),
         cmocka_unit_test(rates),
+        cmocka_unit_test(streams_what_is_asked_for),
+        cmocka_unit_test(refuses_streams_that_make_no_sense),
+        cmocka_unit_test(waits_for_no_reader),
+        cmocka_unit_test(ends_streams),
     };
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,2 @@
+add_unit_test(events events)
+add_unit_test(event_json events)

@@ -25,8 +25,8 @@ const LOG_KEPT = 1 << 20;
 /* How late things may come, and why:
  * a closed connection: the workers' ticks of 100 ms, a round trip to Redis, and two busy cores; */
 const CLOSE_MS = patient(1000);
-/* a timer of the server (expiry): likewise; */
-const SLACK_MS = patient(1000);
+/* a timer of the server (expiry): it goes by the second, is looked at on a tick, and Redis is told then; */
+const SLACK_MS = patient(1500);
 /* after Redis is back: a second until the next attempt to connect, one until the lease is renewed (by
  * which FLUSHALL is noticed), and the writing; */
 export const STORE_SETTLES_MS = patient(3000);

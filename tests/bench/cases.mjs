@@ -105,7 +105,7 @@ export const CASES = {
     title: '10,000 WSS clients come back after a restart', run: restart, ...rate, transport: 'wss', load: { processes: 2, 'timeout-ms': 60000 }, clients: { aorta: 10000 }, kamailio: null, once: true,
     reachShare: { share: 0.9, of: 'wss-storm' }, note: 'clients wait for up to a minute; all of them connect in the same instant; to reach: 90 % of the storm\'s rate',
   },
-  'predecessor-sipp': { title: 'sipp UDP (401, 200), callback, Redis', run: sipp, ...rate, reach: 14000, rate: 12000, kamailio: null },
+  'predecessor-sipp': { title: 'sipp UDP (401, 200), callback, Redis', run: sipp, ...rate, reach: 14000, rate: 15000, kamailio: null },
 };
 
 export { withServer, flags };

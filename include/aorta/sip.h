@@ -193,6 +193,8 @@ const char *sip_reason(int status);
 /* RFC 3261 20.17 from the Unix time: "Sun, 22 Nov 2026 15:19:38 GMT". */
 void sip_put_date(struct buf *b, uint64_t now_ms);
 /* A message for people to read, whole or not: of the headers with credentials or challenges only
- * what anybody may know; the rest of it, nonces too, as ***. */
+ * what anybody may know; the rest of it, nonces too, as ***. Of `n` bytes it makes at most so many.
+ */
+#define SIP_MASKED_BYTES(n) (4 * (n) + 64)
 void sip_put_masked(struct buf *b, struct str message);
 #endif

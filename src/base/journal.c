@@ -114,7 +114,7 @@ void journal_note(struct journal *j, unsigned worker, struct str aor, const stru
     if (!j || j->entries == 0)
         return;
     struct packed p = {
-        .aor_hash = str_hash(aor),
+        .aor_hash = str_quick_hash(aor),
         .time_ms = fact->time_ms,
         .conn = fact->conn,
         .cause = fact->cause,
@@ -225,7 +225,7 @@ size_t journal_find(const struct journal *j, struct str aor, struct fact *out, s
     struct fact *memory = calloc(2 * max, sizeof *memory);
     if (!memory)
         return 0;
-    uint64_t hash = str_hash(aor);
+    uint64_t hash = str_quick_hash(aor);
     size_t count = 0;
     for (unsigned i = 0; i < j->workers; i++) {
         size_t n = find_in_ring(j, &j->ring[i], hash, memory, max);

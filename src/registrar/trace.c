@@ -46,7 +46,7 @@ static void log_masked(const struct transaction *txn, const char *event,
                        const struct net_address *peer, struct str message)
 {
     struct buf masked;
-    buf_init_heap(&masked, 2 * message.len + 64);
+    buf_init_heap(&masked, SIP_MASKED_BYTES(message.len));
     sip_put_masked(&masked, message);
     if (!masked.error)
         log_message(txn, event, peer, buf_str(&masked));

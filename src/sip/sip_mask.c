@@ -80,8 +80,12 @@ static void put_param(struct buf *b, struct str param)
         buf_put_str(b, param);
         return;
     }
-    buf_put_str(b, equals < param.len ? name : STR_NONE);
-    buf_put_text(b, equals < param.len ? "=***" : "***");
+    if (equals < param.len) {
+        buf_put_str(b, name);
+        buf_put_text(b, "=***");
+    } else if (param.len > 0) {
+        buf_put_text(b, "***");
+    }
 }
 
 /* Only Digest is known to have parameters that may be shown. */

@@ -83,6 +83,20 @@ static void check_answer(const struct sip_request *request, int status, const ch
     buf_fini(&b);
 }
 
+/* What is masked stays so, and is no longer than promised. */
+static void check_masked(struct str message)
+{
+    struct buf once, twice;
+    buf_init_heap(&once, SIP_MASKED_BYTES(message.len));
+    sip_put_masked(&once, message);
+    FUZZ_CHECK(once.error == 0);
+    buf_init_heap(&twice, SIP_MASKED_BYTES(once.len));
+    sip_put_masked(&twice, buf_str(&once));
+    FUZZ_CHECK(twice.error == 0 && str_eq(buf_str(&twice), buf_str(&once)));
+    buf_fini(&once);
+    buf_fini(&twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
@@ -90,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sip_fault fault = {.status = -1};
     struct str message = {(const char *)data, size};
     char *copy = fuzz_copy(message);
+    check_masked((struct str){copy, size});
     FUZZ_CHECK(arena_init(&arena, ARENA_BYTES, ARENA_MAX_BYTES) == 0);
     memset(&request, 0xa5, sizeof request); /* nobody may count on zeros */
     if (sip_parse((struct str){copy, size}, &arena, &request, &fault)) {

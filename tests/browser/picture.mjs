@@ -1,0 +1,30 @@
+// The README's picture of the page:  node picture.mjs   writes www/picture.png
+import { fileURLToPath } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fillIn, launch, phone, reads, visit } from './browser.mjs';
+import { openPhone } from './phones.mjs';
+import { startAorta } from './server.mjs';
+
+const SECONDS = 60; // of life for the charts
+const PHONES = 40;
+const FILE = fileURLToPath(new URL('../../www/picture.png', import.meta.url));
+
+const users = Object.fromEntries(['alice', ...Array.from({ length: PHONES }, (_, i) => `u${i}`)].map((name) => [`${name}@example.com`, { password: 'p' }]));
+const aorta = await startAorta({ users });
+const browser = await launch();
+const { page, close } = await visit(browser, aorta.page, { viewport: { width: 1280, height: 1000 }, colorScheme: 'light' });
+await fillIn(page, { user: 'alice', domain: 'example.com', password: 'p' });
+await phone(page).register.click();
+await reads(phone(page).state, /^Registered/);
+const phones = [];
+for (let i = 0; i < SECONDS; i++) {
+  if (i < PHONES) phones.push(await openPhone(aorta, `u${i}@example.com`, 'p'));
+  for (const one of phones) if (Math.random() < 0.3 || one === phones.at(-1)) await one.register();
+  await delay(1000);
+}
+phones.forEach((one) => one.close());
+await page.evaluate(() => window.scrollTo(0, 0));
+await page.screenshot({ path: FILE });
+await close();
+await browser.close();
+await aorta.stop();

@@ -37,9 +37,9 @@ static bool may_begin_message(struct str data)
     if (str_starts_nocase(data, sip))
         return true;
     size_t end = sip_span(str_slice(data, 0, MAX_METHOD_BYTES + 1), 0, SIP_TOKEN);
-    if (end == data.len)
-        return end <= MAX_METHOD_BYTES;
-    return end > 0 && data.ptr[end] == ' ';
+    if (end > MAX_METHOD_BYTES)
+        return false;
+    return end == data.len || (end > 0 && data.ptr[end] == ' ');
 }
 
 /* HTTP fails here by its version, TLS and other binaries by their first bytes. */

@@ -377,9 +377,9 @@ static void leave_job(struct aor_job *job)
         free_job(job);
 }
 
-void web_show_aor(const struct web_call *call, struct http_reply *reply)
+static void tell_about(const struct web_call *call, enum purpose purpose, struct http_reply *reply)
 {
-    struct aor_job *job = begin_job(call, SHOW, reply);
+    struct aor_job *job = begin_job(call, purpose, reply);
     if (!job)
         return;
     if (read_aor(job, call->param))
@@ -387,14 +387,14 @@ void web_show_aor(const struct web_call *call, struct http_reply *reply)
     leave_job(job);
 }
 
+void web_show_aor(const struct web_call *call, struct http_reply *reply)
+{
+    tell_about(call, SHOW, reply);
+}
+
 void web_show_why(const struct web_call *call, struct http_reply *reply)
 {
-    struct aor_job *job = begin_job(call, EXPLAIN, reply);
-    if (!job)
-        return;
-    if (read_aor(job, call->param))
-        find(job);
-    leave_job(job);
+    tell_about(call, EXPLAIN, reply);
 }
 
 void web_remove_registrations(const struct web_call *call, struct http_reply *reply)

@@ -1,5 +1,5 @@
 /* SIP messages for people to read: without what would let a reader be somebody else. */
-#include <aorta/sip.h>
+#include "sip_internal.h"
 
 /* Headers with credentials, or with what they are made of. */
 static const struct str masked_headers[] = {
@@ -80,7 +80,7 @@ static void put_param(struct buf *b, struct str param)
         buf_put_str(b, param);
         return;
     }
-    if (equals < param.len) {
+    if (equals < param.len && sip_is_all(name, SIP_TOKEN)) {
         buf_put_str(b, name);
         buf_put_text(b, "=***");
     } else if (param.len > 0) {

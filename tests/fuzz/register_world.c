@@ -74,7 +74,8 @@ void http_lane_post(struct http_lane *lane, struct str body, http_answered_fn *d
     if (!world->callback_waits || world->held_count == WORLD_HOLDS)
         give(done, arg);
     else
-        world->held[world->held_count++] = (struct world_held){.done = done, .arg = arg};
+        world->held[world->held_count++] =
+            (struct world_held){.done = done, .arg = arg, .since_ms = now_ms};
 }
 
 uint32_t http_lane_wait_ms(const struct http_lane *lane)
@@ -555,8 +556,20 @@ void world_hang_up(struct world *w, size_t client)
     drop_closed(w);
 }
 
+/* authCallback.timeoutMs: nobody waits for longer, lest he is granted what is over by then. */
+static void time_out_held(struct world *w, uint64_t by_ms)
+{
+    enum { TIMEOUT_MS = 3000, SAYS_TIMEOUT = 7 };
+    unsigned says = w->callback_says;
+    w->callback_says = SAYS_TIMEOUT;
+    while (w->held_count > 0 && by_ms - w->held[0].since_ms >= TIMEOUT_MS)
+        world_answer_held(w);
+    w->callback_says = says;
+}
+
 void world_advance(struct world *w, uint64_t ms)
 {
+    time_out_held(w, now_ms + ms);
     now_ms += ms;
     transport_tick(w->transport, now_ms);
     transport_close_banned(w->transport);

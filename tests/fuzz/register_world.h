@@ -36,6 +36,7 @@ struct world_held {
     struct buf message;
     struct sip_source source;
     bool has_proof;
+    uint64_t since_ms;
 };
 
 struct world {

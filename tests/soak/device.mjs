@@ -173,6 +173,7 @@ export class Device {
     try {
       for (;;) {
         const response = await this.nextBefore(end, node, life);
+        client.was503 = response.status === 503;
         if (response.get('Call-ID') === request.get('Call-ID') && response.get('CSeq') === request.get('CSeq')) return response;
       }
     } finally {
@@ -199,11 +200,10 @@ export class Device {
   /** One request from its beginning to its end in the model. `doAsk` returns the last answer. */
   async request(kind, { uri, replaces, isBroad = false, isPure = false, password, doAsk }) {
     const op = this.model.begin(Date.now(), { aor: this.aor, kind, uri, replaces, isBroad });
-    const { client: asked, node, life, phone, world } = this;
+    const { node, life, phone, world } = this;
     try {
       const response = await doAsk();
       this.log(`${kind}: ${response.status}`);
-      asked.was503 = response.status === 503;
       world.answered(kind, response.status);
       this.settle(op, response, { isPure, password });
       return response;

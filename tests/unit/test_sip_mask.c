@@ -28,7 +28,7 @@ static void shows_only_what_anybody_may_know(void **state)
         {"R\r\nAuthorization: Digest realm=\"a\\\", nonce=\", response=\"r1\"\r\n\r\n",
          "R\r\nAuthorization: Digest realm=\"a\\\", nonce=\", response=***\r\n\r\n",                                                                                                             "an escaped quote"        },
         {"R\r\nAuthorization: Digest ,,=,a\r\n\r\n",
-         "R\r\nAuthorization: Digest , , =***, ***\r\n\r\n",                                                                                                                                     "nothing between commas"  },
+         "R\r\nAuthorization: Digest , , ***, ***\r\n\r\n",                                                                                                                                     "nothing between commas"  },
         {"R\r\nAuthorization: Digest r1\r\n\r\n",                                                         "R\r\nAuthorization: Digest ***\r\n\r\n",
          "no parameter"                                                                                                                                                                                                    },
         {"R\r\nAuthorization: Digest nonce = \"n1\"\r\n\r\n",

@@ -30,10 +30,21 @@ static bool is_one_of(struct str name, const struct str *list, size_t count)
     return false;
 }
 
-static bool is_masked(struct str line)
+/* Of a header to be masked, where its name ends; else 0. Whoever forgets the colon is masked too.
+ */
+static size_t masked_name_end(struct str header)
 {
-    struct str name = str_trim(str_slice(line, 0, str_find(line, ':')));
-    return is_one_of(name, masked_headers, sizeof masked_headers / sizeof *masked_headers);
+    size_t end = sip_span(header, 0, SIP_TOKEN);
+    bool is_masked = is_one_of(str_slice(header, 0, end), masked_headers,
+                               sizeof masked_headers / sizeof *masked_headers);
+    return is_masked ? end : 0;
+}
+
+static struct str value_behind(struct str header, size_t name_end)
+{
+    struct str value = str_trim(str_slice(header, name_end, header.len));
+    bool has_colon = value.len > 0 && value.ptr[0] == ':';
+    return has_colon ? str_trim(str_slice(value, 1, value.len)) : value;
 }
 
 /* Where the header that starts at `from` ends, its continuation lines and last line end included.
@@ -118,11 +129,11 @@ void sip_put_masked(struct buf *b, struct str message)
             buf_put_str(b, str_slice(message, from, message.len));
             return;
         }
-        if (is_masked(header)) {
-            size_t colon = str_find(header, ':');
-            buf_put_str(b, str_slice(header, 0, colon));
+        size_t name_end = masked_name_end(header);
+        if (name_end > 0) {
+            buf_put_str(b, str_slice(header, 0, name_end));
             buf_put_text(b, ": ");
-            put_masked_value(b, str_trim(str_slice(header, colon + 1, header.len)));
+            put_masked_value(b, value_behind(header, name_end));
             buf_put_text(b, "\r\n");
         } else {
             buf_put_str(b, header);

@@ -50,6 +50,21 @@ static bool is_utf8(struct str s)
     return true;
 }
 
+static int fold_case(int c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static bool text_equal(struct str a, struct str b, bool any_case)
+{
+    while (a.len > 0 && b.len > 0) {
+        int x = next_char(&a), y = next_char(&b);
+        if (any_case ? fold_case(x) != fold_case(y) : x != y)
+            return false;
+    }
+    return a.len == b.len;
+}
+
 /* ---- Parsing ------------------------------------------------------------------------------- */
 
 /* "sip:" and "sips:" in any case; another scheme is told from no URI at all. */
@@ -214,7 +229,7 @@ static bool are_params(struct str params)
             return false;
         cut_pair(pair, &seen[count], &value);
         for (size_t i = 0; i < count; i++)
-            if (str_eq_nocase(seen[i], seen[count]))
+            if (text_equal(seen[i], seen[count], true))
                 return false;
         count++;
     }
@@ -265,21 +280,6 @@ enum sip_uri_error sip_uri_parse(struct str text, struct sip_uri *out)
 }
 
 /* ---- Comparing (RFC 3261 19.1.4) ----------------------------------------------------------- */
-
-static int fold_case(int c)
-{
-    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-}
-
-static bool text_equal(struct str a, struct str b, bool any_case)
-{
-    while (a.len > 0 && b.len > 0) {
-        int x = next_char(&a), y = next_char(&b);
-        if (any_case ? fold_case(x) != fold_case(y) : x != y)
-            return false;
-    }
-    return a.len == b.len;
-}
 
 static bool host_equal(const struct sip_uri *a, const struct sip_uri *b)
 {

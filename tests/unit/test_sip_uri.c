@@ -134,6 +134,7 @@ static void refuses(void **state)
         {"sip:a@h;x=y=z",                                          SIP_URI_BAD_SYNTAX, "two equals signs"                                    },
         {"sip:a@h;x=\"y\"",                                        SIP_URI_BAD_SYNTAX, "quoted value: SIP.js drops the message"              },
         {"sip:a@h;lr;x=1;LR",                                      SIP_URI_BAD_SYNTAX, "parameter twice"                                     },
+        {"sip:a@h;%72;r=1",                                        SIP_URI_BAD_SYNTAX, "parameter twice, once escaped"                       },
         {"sip:a@h?",                                               SIP_URI_BAD_SYNTAX, "no header"                                           },
         {"sip:a@h?x",                                              SIP_URI_BAD_SYNTAX, "header without equals sign"                          },
         {"sip:a@h?x=1&",                                           SIP_URI_BAD_SYNTAX, "empty header last"                                   },

@@ -17,7 +17,7 @@ enum fact_kind {
     FACT_REFRESHED,    /* granted from the refresh cache; likewise */
     FACT_UNREGISTERED, /* its client removed all that it had registered */
     FACT_FETCHED,      /* its client only asked what is registered */
-    FACT_EVICTED,      /* made room for the one that came from `ip` and `port` */
+    FACT_EVICTED,      /* made room for the one that came from `source` */
     FACT_EXPIRED,
     FACT_FLOW_CLOSED,  /* `number`: the WebSocket's close code, or 0; `cause` says by whom */
     FACT_DISCONNECTED, /* the same of a connection that carried no binding any more */
@@ -44,7 +44,7 @@ void journal_free(struct journal *j);
 /* `worker` is the calling thread's. `times` is not looked at. NULL is fine. */
 void journal_note(struct journal *j, unsigned worker, struct str aor, const struct fact *fact);
 /* The newest `max` facts about an AOR, oldest first; refreshes in a row on one connection are one.
- * Looks through all rings: for people, not for the hot path. */
+ * Looks through all rings, a load for each fact that is kept: for people, not for the hot path. */
 size_t journal_find(const struct journal *j, struct str aor, struct fact *out, size_t max);
 /* The time of the oldest fact that is still there, about whomever; 0: no fact was dropped so far.
  */

@@ -29,7 +29,6 @@ enum { TRANSPORT_HEADROOM = 32 };
 struct transport_end {
     const char *why;  /* constant text, what follows "its connection closed: " */
     uint16_t ws_code; /* of the first WebSocket close frame, whoever sent it; 0: there was none */
-    bool is_by_peer;
 };
 
 struct transport; /* one worker's */
@@ -118,7 +117,6 @@ struct transport_flow {
     uint64_t opened_ms; /* accepted, or upgraded to WebSocket */
     uint64_t heard_ms;  /* when the last byte came from the peer, a pong for instance */
     uint32_t unanswered_pings;
-    struct net_address remote;
 };
 /* -ENOTCONN when it is gone. */
 int transport_flow(const struct transport *t, conn_id conn, struct transport_flow *out);

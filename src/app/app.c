@@ -34,7 +34,8 @@ struct app {
     struct net_address first_bound, admin; /* as bound */
     char *sbc_address;
     _Atomic int state;             /* enum node_state */
-    _Atomic bool is_told_to_drain; /* by the admin API */
+    _Atomic bool is_told_to_drain; /* by the admin API, and so by a signal of its own */
+    bool has_heard_twice;          /* of the drain: from the admin API and by a signal */
     uint64_t files_left;           /* once all listeners are open */
     struct buf error;
     sigset_t signals;
@@ -157,7 +158,7 @@ static int open_certificate(struct app *app)
     return rc == 0 ? privileges_give_file(config, config->tls_key, &app->error) : rc;
 }
 
-/* Once: a second signal would end the drain at once. */
+/* Once. Whoever told it may go on to send SIGTERM, as an orchestrator does: see is_second(). */
 static void drain_as_told(void *arg)
 {
     struct app *app = arg;
@@ -468,6 +469,17 @@ static int wait_for_signal(struct app *app)
 
 /* ---- Ending -------------------------------------------------------------------------------- */
 
+/* The signal that the admin API sends is nobody's: two more end the drain, not one. */
+static bool is_second(struct app *app, int signal_number)
+{
+    if (signal_number != SIGTERM && signal_number != SIGINT)
+        return false;
+    if (!atomic_load(&app->is_told_to_drain) || app->has_heard_twice)
+        return true;
+    app->has_heard_twice = true;
+    return false;
+}
+
 /* Clients leave spread over the drain time; a second signal ends it at once. */
 static void drain(struct app *app)
 {
@@ -479,8 +491,7 @@ static void drain(struct app *app)
     for (uint64_t now_ms; (now_ms = clock_now_ms()) < end_ms;) {
         uint64_t left_ms = end_ms - now_ms;
         struct timespec left = {(time_t)(left_ms / 1000), (long)(left_ms % 1000) * 1000000};
-        int signal_number = sigtimedwait(&app->signals, NULL, &left);
-        if (signal_number == SIGTERM || signal_number == SIGINT)
+        if (is_second(app, sigtimedwait(&app->signals, NULL, &left)))
             return;
     }
 }

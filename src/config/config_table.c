@@ -255,7 +255,7 @@ static const struct config_option options[] = {
      .is_start_only = true,
      .help = "memory for answers over UDP of the last 32 s, of each thread"},
     {.key = "limits.journalBytes", .type = &config_type_count, .offset = MEMBER(journal_bytes),
-     .min = 0, .max = 1073741824, .unit = "bytes", .fallback = "16777216",
+     .min = 0, .max = 134217728, .unit = "bytes", .fallback = "16777216",
      .is_start_only = true,
      .help = "memory for the latest facts about AORs, 64 bytes each, of all threads together "
              "(`/api/v1/aors/{aor}/why`); 0 keeps none"},

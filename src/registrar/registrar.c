@@ -541,7 +541,7 @@ void registrar_on_broken(void *arg, const struct sip_source *source, struct str 
     struct str copy = txn->message = arena_copy(&txn->arena, head);
     struct sip_fault fault = {.reason = "out of memory"};
     bool is_parsed = copy.ptr && parse(txn, copy, &fault);
-    txn->is_traced = trace_is_wanted(txn, is_parsed);
+    txn->is_traced = copy.ptr && trace_is_wanted(txn, is_parsed);
     if (txn->is_traced)
         trace_request(txn, head);
     if (copy.ptr && is_scanner(txn))

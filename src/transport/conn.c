@@ -37,17 +37,15 @@ static void retire(struct conn *c)
     conn_forget_name(c);
     if (c->is_counted)
         metrics_add_connection(c->t->deps.metrics, c->kind, -1);
-    conn_set_end(c, "ended by the client without a goodbye, or broken", true);
+    conn_set_end(c, "ended by the client without a goodbye, or broken");
     c->t->events.closed(c->t->events.arg, c->kind, id, c->user, &c->end);
     c->user = NULL;
 }
 
-void conn_set_end(struct conn *c, const char *why, bool is_by_peer)
+void conn_set_end(struct conn *c, const char *why)
 {
-    if (c->end.why)
-        return;
-    c->end.why = why;
-    c->end.is_by_peer = is_by_peer;
+    if (!c->end.why)
+        c->end.why = why;
 }
 
 void conn_close(struct conn *c)
@@ -103,8 +101,7 @@ int conn_write(struct conn *c, char *data, size_t len)
         transport_limit_reached(c->t, LIMIT_UNREAD_BYTES, &c->remote);
     if (rc < 0) {
         LOG_DEBUG("connection does not take what is sent", LOG_NUM("error", rc));
-        conn_set_end(c, rc == -ENOBUFS ? "the client did not read (limits.unreadBytes)" : "broken",
-                     false);
+        conn_set_end(c, rc == -ENOBUFS ? "the client did not read (limits.unreadBytes)" : "broken");
         conn_close(c);
     }
     return rc;

@@ -15,7 +15,7 @@ static void close_late(struct conn *c, enum limit deadline)
 {
     LOG_DEBUG("deadline passed", LOG_TEXT("key", limit_rows[deadline].key));
     transport_limit_reached(c->t, deadline, &c->remote);
-    conn_set_end(c, limit_rows[deadline].key, false);
+    conn_set_end(c, limit_rows[deadline].key);
     conn_turn_away(c);
 }
 
@@ -31,7 +31,7 @@ static uint64_t ping(struct conn *c)
         return due_ms;
     if (c->pings == MISSED_PINGS) {
         LOG_DEBUG("websocket silent", LOG_NUM("pings", c->pings));
-        conn_set_end(c, "the client answered no ping (ws.pingSeconds)", false);
+        conn_set_end(c, "the client answered no ping (ws.pingSeconds)");
         conn_close(c);
         return NEVER;
     }
@@ -105,7 +105,7 @@ void conn_check(struct conn *c)
 
 static void end_drained_stream(struct conn *c)
 {
-    conn_set_end(c, "this node was shutting down", false);
+    conn_set_end(c, "this node was shutting down");
     conn_linger(c);
 }
 

@@ -16,7 +16,7 @@ static void refuse(struct conn *c, struct str head, int status)
         transport_limit_reached(c->t, LIMIT_MESSAGE_BYTES, &c->remote);
     struct sip_source source = conn_source(c);
     c->t->events.broken(c->t->events.arg, &source, head, status);
-    conn_set_end(c, "the client sent a message that cannot be cut from the stream", false);
+    conn_set_end(c, "the client sent a message that cannot be cut from the stream");
     conn_linger(c);
 }
 
@@ -43,7 +43,7 @@ static void refuse_long_head(struct conn *c, struct str rest)
     struct sip_source source = conn_source(c);
     transport_limit_reached(c->t, LIMIT_HEADER_BYTES, &c->remote);
     c->t->events.broken(c->t->events.arg, &source, str_slice(rest, 0, head_max_bytes(c)), 513);
-    conn_set_end(c, "the client's message was above limits.headerBytes", false);
+    conn_set_end(c, "the client's message was above limits.headerBytes");
     conn_linger(c);
 }
 
@@ -74,7 +74,7 @@ size_t stream_conn_read(struct conn *c, char *data, size_t len)
                    frame.kind == SIP_FRAME_TOO_LARGE ? 513 : 400);
             return len;
         case SIP_FRAME_GARBAGE:
-            conn_set_end(c, "the client sent what is no SIP", false);
+            conn_set_end(c, "the client sent what is no SIP");
             conn_close(c);
             return len;
         }

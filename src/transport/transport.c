@@ -212,7 +212,7 @@ static void end(struct conn *c, enum ws_close_code ws_code, const char *why)
 {
     bool is_outermost = conn_enter(c);
     LOG_DEBUG("connection ends", LOG_TEXT("why", why));
-    conn_set_end(c, why, false);
+    conn_set_end(c, why);
     if (c->phase == CONN_WS)
         ws_conn_close(c, ws_code);
     else
@@ -325,7 +325,7 @@ int transport_flow(const struct transport *t, conn_id conn, struct transport_flo
     const struct conn *c = conn_find(t, conn);
     if (!c)
         return -ENOTCONN;
-    *out = (struct transport_flow){c->opened_ms, c->heard_ms, c->pings, c->remote};
+    *out = (struct transport_flow){c->opened_ms, c->heard_ms, c->pings};
     return 0;
 }
 

@@ -146,7 +146,7 @@ void conn_leave(struct conn *c, bool is_outermost);
  * `c` may be gone afterwards, unless it is entered. */
 void conn_close(struct conn *c);
 /* Why it is about to end, in our or the peer's words; what was said first counts. */
-void conn_set_end(struct conn *c, const char *why, bool is_by_peer);
+void conn_set_end(struct conn *c, const char *why);
 /* As conn_close(), but lets the peer read what was written: FIN, and reset only after a while. */
 void conn_linger(struct conn *c);
 /* Writes; closes the connection when it is broken or its peer does not read. */

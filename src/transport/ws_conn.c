@@ -39,7 +39,7 @@ static const char *why_of(uint16_t code)
 
 void ws_conn_close(struct conn *c, uint16_t code)
 {
-    conn_set_end(c, why_of(code), false);
+    conn_set_end(c, why_of(code));
     if (c->end.ws_code == 0)
         c->end.ws_code = code;
     char payload[2] = {(char)(code >> 8), (char)code};
@@ -59,7 +59,7 @@ void ws_conn_free(struct conn *c)
 /* The peer's close frame is answered by its own code (RFC 6455 5.5.1), or by what was wrong. */
 static void on_close_frame(struct conn *c, struct str payload)
 {
-    conn_set_end(c, "the client closed it", true);
+    conn_set_end(c, "the client closed it");
     if (payload.len == 0) {
         send_control(c, WS_CLOSE, "", 0);
         conn_linger(c);

@@ -62,7 +62,7 @@ void web_end_traces(const struct web_call *call, struct http_reply *reply)
 /* NULL, or the code of what is wrong, and *message in words. Texts are the JSON's, or in `arena`.
  */
 static const char *read_order(const cJSON *root, struct arena *arena, struct sip_trace *trace,
-                              double *seconds, const char **message)
+                              unsigned *seconds, const char **message)
 {
     struct str ip = STR_NONE, aor = STR_NONE;
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "seconds");
@@ -75,9 +75,10 @@ static const char *read_order(const cJSON *root, struct arena *arena, struct sip
     if (has_ip && net_address_parse(&trace->ip, ip, 0) < 0)
         return "bad_ip";
     *message = "seconds must be a whole number from 1 to 3600";
-    *seconds = cJSON_IsNumber(item) ? item->valuedouble : 0;
-    if (!(*seconds >= 1 && *seconds <= MAX_SECONDS) || *seconds != (double)(int)*seconds)
+    double given = cJSON_IsNumber(item) ? item->valuedouble : 0;
+    if (!(given >= 1 && given <= MAX_SECONDS) || given != (double)(int)given)
         return "bad_seconds";
+    *seconds = (unsigned)given;
     if (has_ip)
         net_address_unmap(&trace->ip);
     else
@@ -116,7 +117,7 @@ void web_begin_trace(const struct web_call *call, struct http_reply *reply)
         return;
     struct arena arena;
     struct sip_trace trace = {.until_ms = 0};
-    double seconds;
+    unsigned seconds;
     uint64_t now_ms = clock_now_ms();
     const char *message, *code;
     if (arena_init(&arena, ARENA_BYTES, 4 * HTTP_BODY_MAX_BYTES) < 0) {
@@ -125,11 +126,12 @@ void web_begin_trace(const struct web_call *call, struct http_reply *reply)
         return;
     }
     code = read_order(root, &arena, &trace, &seconds, &message);
-    trace.until_ms = now_ms + (uint64_t)seconds * 1000;
-    if (code)
+    if (code) {
         web_put_error(reply, 400, code, message);
-    else
+    } else {
+        trace.until_ms = now_ms + seconds * 1000ull;
         begin(call, &trace, now_ms, reply);
+    }
     arena_fini(&arena);
     cJSON_Delete(root);
 }

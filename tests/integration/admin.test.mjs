@@ -114,6 +114,28 @@ describe('POST /api/v1/drain', () => {
     assertBetween(Date.now() - begun, 1500, 4500, 'ms of drain: the second request did not end it at once');
   });
 
+  it('SIGTERM after it is no second one: a drain that was begun by a preStop hook is not cut short', async (t) => {
+    const server = await startServer(t, { config: { drainSeconds: 2 } });
+    server.isStopping = true;
+    assert.equal((await server.api('POST', '/api/v1/drain')).status, 202);
+    const begun = Date.now();
+    await until('not ready', async () => (await server.get('/readyz')).status === 503);
+    server.child.kill('SIGTERM');
+    await within(5000, 'it ends', server.ended);
+    assertBetween(Date.now() - begun, 1500, 4500, 'ms of drain');
+  });
+
+  it('nor is it one itself, after SIGTERM; but the next SIGTERM is', async (t) => {
+    const server = await startServer(t, { config: { drainSeconds: 60 } });
+    server.terminate();
+    await until('not ready', async () => (await server.get('/readyz')).status === 503);
+    assert.equal((await server.api('POST', '/api/v1/drain')).status, 202);
+    await timerPasses(300);
+    assert.equal(server.hasEnded, false);
+    server.child.kill('SIGTERM');
+    await within(5000, 'it ends', server.ended);
+  });
+
   it('a page from elsewhere cannot', async (t) => {
     const server = await startServer(t, {});
     const url = `${server.admin}/api/v1/drain`;

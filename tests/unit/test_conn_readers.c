@@ -62,12 +62,10 @@ void conn_linger(struct conn *c)
     c->phase = CONN_LINGER;
 }
 
-void conn_set_end(struct conn *c, const char *why, bool is_by_peer)
+void conn_set_end(struct conn *c, const char *why)
 {
-    if (c->end.why)
-        return;
-    c->end.why = why;
-    c->end.is_by_peer = is_by_peer;
+    if (!c->end.why)
+        c->end.why = why;
 }
 
 struct sip_source conn_source(const struct conn *c)

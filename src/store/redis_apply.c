@@ -137,10 +137,11 @@ static int load_remembered(struct redis_apply *op)
         most++;
     op->current = arena_alloc(op->arena, most * sizeof *op->current);
     op->ids = arena_alloc(op->arena, most * sizeof *op->ids);
-    op->is_own = arena_alloc(op->arena, 2 * most * sizeof *op->is_own);
+    op->is_own = arena_zalloc(op->arena, 3 * most * sizeof *op->is_own);
     if (!op->current || !op->ids || !op->is_own)
         return -ENOMEM;
     op->is_gone = op->is_own + most;
+    op->is_deleted = op->is_gone + most;
     op->count = 0;
     for (const struct binding_record *r = first; r; r = r->next) {
         struct binding b;
@@ -273,6 +274,26 @@ static void note_removals(struct redis_apply *op)
             note_wanted(op, REDIS_REMOVE_ID, op->ids[k]);
 }
 
+/* Redis has carried it out, and may lose that. While others may still be about to write what they
+ * hold, it is told at once, and so are they. */
+static void note_told(struct redis_apply *op)
+{
+    bool is_repairing = redis_is_repairing(op->r);
+    for (size_t k = 0; k < op->count; k++) {
+        if (!op->is_deleted[k])
+            continue;
+        const struct redis_removal removal = {.kind = REDIS_REMOVE_ID,
+                                              .id = op->ids[k],
+                                              .upto_ms = op->current[k].refreshed_ms,
+                                              .is_wanted = !op->is_own[k]};
+        redis_told_note(op->r, op->request->aor, &removal);
+        if (is_repairing)
+            (void)redis_aor_add_removal(op->a, &removal);
+    }
+    if (is_repairing && is_removal(op))
+        note_removals(op);
+}
+
 /* The command may have been carried out all the same: what it added and nobody was told of goes
  * again, and what it replaced here is written again. */
 static void undo_when_back(struct redis_apply *op)
@@ -316,8 +337,7 @@ static void on_stored(struct redis_apply *op)
     int rc = list_outcome(op, &outcome);
     tell_holders(op);
     commit(op);
-    if (is_removal(op) && redis_is_repairing(op->r)) /* others may still be about to write it */
-        note_removals(op);
+    note_told(op);
     if (op->decision.is_change || op->stale_count > 0)
         op->a->revision = redis_save_end(op) > 0 ? op->next_revision : 0;
     if (op->decision.verdict != BINDING_OK) /* only asked whether the decision still holds */

@@ -37,6 +37,11 @@ struct str redis_revision_key(const struct redis_store *r, struct str aor, struc
     return join(str_from(r->cluster->revision_prefix), aor, arena);
 }
 
+struct str redis_removed_key(const struct redis_store *r, struct str aor, struct arena *arena)
+{
+    return join(str_from(r->cluster->removed_prefix), aor, arena);
+}
+
 /* ---- Writing ------------------------------------------------------------------------------- */
 
 /* What the predecessor's readers look for in its own layout: the hooks at the top. */

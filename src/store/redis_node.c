@@ -41,6 +41,9 @@ struct redis_node {
     bool had_lease; /* once, since this process started */
     bool is_leaving;
     struct sweep sweep;
+    /* What others have removed: how much of their list was heeded, and the last of that. */
+    size_t notes_heeded;
+    struct str last_note; /* our copy */
     /* Bans */
     char version[24]; /* that was read last; empty: none */
     bool is_loading_bans;
@@ -71,6 +74,8 @@ struct redis_node *redis_node_new(struct redis_store *r)
 
 void redis_node_free(struct redis_node *n)
 {
+    if (n)
+        free((char *)n->last_note.ptr);
     free(n);
 }
 
@@ -353,6 +358,21 @@ static void check_held(struct redis_node *n, struct str held)
     n->is_patience_set = false;
 }
 
+/* What could not be noted as heeded is read again, which does no harm. */
+static void heed_notes(struct redis_node *n, const struct redis_reply *notes)
+{
+    size_t count = redis_reply_count(notes);
+    for (size_t i = 0; i < count; i++)
+        redis_gone_hear(n->r, redis_reply_text(redis_reply_item(notes, i)));
+    free((char *)n->last_note.ptr);
+    struct str last = count > 0 ? redis_reply_text(redis_reply_item(notes, count - 1)) : STR_NONE;
+    char *copy = last.len > 0 ? malloc(last.len) : NULL;
+    if (copy)
+        memcpy(copy, last.ptr, last.len);
+    n->last_note = (struct str){copy, copy ? last.len : 0};
+    n->notes_heeded = copy ? count : 0;
+}
+
 static void on_renewed(void *arg, const struct redis_reply *reply)
 {
     struct redis_node *n = arg;
@@ -366,9 +386,7 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
         return;
     check_held(n, redis_reply_text(redis_reply_item(reply, 0)));
     compare_bans(n, redis_reply_text(redis_reply_item(reply, 1)));
-    const struct redis_reply *gone = redis_reply_item(reply, 2);
-    for (size_t i = 0; i < redis_reply_count(gone); i++)
-        redis_gone_hear(n->r, redis_reply_text(redis_reply_item(gone, i)));
+    heed_notes(n, redis_reply_item(reply, 2));
     for (size_t i = 3; i < redis_reply_count(reply) && !n->sweep.is_on; i++) {
         struct str member = redis_reply_text(redis_reply_item(reply, i));
         if (is_dead(n, member))
@@ -379,9 +397,10 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
 static void renew(struct redis_node *n)
 {
     const struct redis_cluster *c = n->r->cluster;
-    char life[16], now[24];
+    char life[16], now[24], heeded[24];
     snprintf(life, sizeof life, "%d", LEASE_MS);
     snprintf(now, sizeof now, "%llu", (unsigned long long)n->r->now_ms);
+    snprintf(heeded, sizeof heeded, "%zu", n->notes_heeded);
     const struct str args[] = {
         str_from(c->lease_key),
         str_from(c->nodes_key),
@@ -393,6 +412,8 @@ static void renew(struct redis_node *n)
         str_from(c->member),
         str_from(c->lease_prefix),
         str_from(now),
+        str_from(heeded),
+        n->last_note,
     };
     n->next_renewal_ms = n->r->now_ms + RENEW_MS;
     n->is_renewing = redis_client_eval(n->r->client, &c->lease, 5, args, sizeof args / sizeof *args,

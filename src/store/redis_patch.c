@@ -18,7 +18,7 @@ enum {
 
 /* ---- The command --------------------------------------------------------------------------- */
 
-enum { KEYS = 7, FIXED_ARGS = KEYS + 8, ARGS_A_REMOVAL = 6, ARGS_A_RECORD = 4 };
+enum { KEYS = 8, FIXED_ARGS = KEYS + 8, ARGS_A_REMOVAL = 6, ARGS_A_RECORD = 4 };
 
 static struct str flows_key(const struct redis_store *r, struct str epoch, struct str node,
                             struct arena *arena)
@@ -54,6 +54,7 @@ static void begin(struct redis_args *c, struct redis_store *r, struct str aor, s
     redis_args_put(c, STR("active-user"));
     redis_args_put(c, redis_revision_key(r, aor, c->arena));
     redis_args_put(c, str_from(r->cluster->nodes_key));
+    redis_args_put(c, redis_removed_key(r, aor, c->arena));
     redis_args_put_hex(c, draw_revision());
     redis_args_put_number(c, r->now_ms);
     redis_args_put_number(c, r->aors->grace_ms);
@@ -159,6 +160,13 @@ static void put_own_records(struct redis_args *c, const struct redis_store *r,
         put_record(c, r, own[--count]);
 }
 
+static void note_told(const struct patch *p)
+{
+    const struct redis_removal *removal = p->a->removals;
+    for (size_t i = 0; i < p->removals && removal; i++, removal = removal->next)
+        redis_told_note(p->r, redis_aor_name(p->a), removal);
+}
+
 /* A key of somebody else is left alone; whatever else it is, it may pass. */
 static void on_refused(const struct patch *p, const struct redis_reply *reply)
 {
@@ -182,6 +190,7 @@ static void on_patched(void *arg, const struct redis_reply *reply)
     a->is_busy = false;
     r->patches_in_flight--;
     if (reply && redis_reply_type(reply) == REDIS_TYPE_INTEGER) {
+        note_told(p);
         redis_aor_drop_removals(a, p->removals);
         a->is_known = false; /* others may have bindings in it that nobody here knows of */
     } else {
@@ -308,7 +317,9 @@ int redis_patch_remove_all(struct redis_store *r, struct str aor, redis_replied_
     put_removal(&c, &removal);
     int rc = send_command(&c, r, done, arg);
     arena_fini(&arena);
-    if (rc == 0)
-        redis_gone_tell_removal(r, aor, &removal);
-    return rc;
+    if (rc < 0)
+        return rc;
+    redis_told_note(r, aor, &removal);
+    redis_gone_tell_removal(r, aor, &removal);
+    return 0;
 }

@@ -5,18 +5,20 @@
 --
 -- KEYS  1 the AOR   2 registrations of its realm   3 AORs with connections of the node in ARGV 5 and
 --       6   4 that node's lease   5 active-user (jambonz)   6 revision of the AOR
---       7 all nodes (set of "epoch node")
+--       7 all nodes (set of "epoch node")   8 what clients have removed of this AOR (hash)
 -- ARGV  1 the next revision   2 now (ms)   3 grace (ms)   4 AOR   5 node   6 its epoch
 --       7 transports whose bindings go with their connection: " ws wss "
 --       8 prefix of all nodes' lists of what they hold no more
 --       9.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
 --           "all", UPTO: every binding goes that was not refreshed after UPTO
 --           "show": the answer shall name what goes from here on
---           "tell", ID, UPTO: the other nodes hear of such a removal; ID "*" for all
+--           "tell", ID, UPTO: the other nodes hear of such a removal, and who is not there now cannot
+--           write it again later; ID "*" for all
 --           "flow", FLOW: the bindings of that node's connection FLOW go
 --           "dead", NOW: all bindings that go with that node's connections do, if its lease is not
 --           there
---           "set", ID, JSON, REFRESHED: is written, unless a later refresh is there
+--           "set", ID, JSON, REFRESHED: is written, unless a later refresh is there, or its removal
+--           was told: then that node hears of it
 -- Returns the number of bindings that went away; -1: nothing was done, as that node is not dead. With
 -- "show" an array: that number, and then what went ("hash": names and values; "jambonz": the value).
 local key, realm = KEYS[1], KEYS[2]
@@ -80,6 +82,23 @@ local function goes_with_node(binding)
   return is_of_node(binding) and string.find(transports, ' ' .. binding.protocol .. ' ', 1, true)
 end
 
+-- Those who are away for longer may write again what was removed meanwhile.
+local REMEMBERED_MS = 600000
+
+local function tell(other, id, upto)
+  redis.call('RPUSH', ARGV[8] .. other, id .. ' ' .. upto .. ' ' .. ARGV[4])
+  redis.call('PEXPIRE', ARGV[8] .. other, 60000)
+end
+-- Until when (ms, text) binding ID was removed; nil when it was not.
+local function removed_upto(id)
+  local found = redis.call('HMGET', KEYS[8], id, '*')
+  local one, all = found[1] or nil, found[2] or nil
+  if one and all then
+    return tonumber(one) > tonumber(all) and one or all
+  end
+  return one or all
+end
+
 local at = 9
 local function take()
   local value = ARGV[at]
@@ -99,12 +118,13 @@ while ARGV[at] do
   elseif what == 'show' then
     shown = {}
   elseif what == 'tell' then
-    local note = take() .. ' ' .. take() .. ' ' .. ARGV[4]
+    local id, upto = take(), take()
+    redis.call('HSET', KEYS[8], id, upto)
+    redis.call('PEXPIRE', KEYS[8], REMEMBERED_MS)
     for _, member in ipairs(redis.call('SMEMBERS', KEYS[7])) do
       local other = string.match(member, '^%x+ (.+)$')
       if other and other ~= node then
-        redis.call('RPUSH', ARGV[8] .. other, note)
-        redis.call('PEXPIRE', ARGV[8] .. other, 60000)
+        tell(other, id, upto)
       end
     end
   elseif what == 'flow' then
@@ -118,7 +138,11 @@ while ARGV[at] do
     remove_all(goes_with_node)
   else
     local id, json, refreshed = take(), take(), tonumber(take())
-    if not bindings[id] or bindings[id].refreshedTime <= refreshed then
+    local upto = not bindings[id] and removed_upto(id)
+    redis.call('SADD', KEYS[7], epoch .. ' ' .. node) -- who writes is to hear of removals
+    if upto and tonumber(upto) >= refreshed then
+      tell(node, id, upto)
+    elseif not bindings[id] or bindings[id].refreshedTime <= refreshed then
       if LAYOUT == 'jambonz' then -- one binding an AOR, the newest
         remove_all(function(binding) return binding.refreshedTime <= refreshed end)
       end
@@ -167,7 +191,7 @@ else
   end
 end
 
-if newest then
+if newest and (next(gone) or next(fresh)) then
   redis.call('SET', KEYS[6], ARGV[1], 'PX', string.format('%.0f', last - now))
 elseif next(gone) then
   redis.call('DEL', KEYS[6])

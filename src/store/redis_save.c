@@ -48,9 +48,11 @@ static void put_deletes(struct redis_args *c, const struct redis_apply *op)
     size_t most = op->count + op->stale_count, count = 0;
     uint64_t *id = arena_alloc(c->arena, most * sizeof *id);
     c->is_out_of_memory |= !id;
-    for (size_t k = 0; id && k < op->count; k++)
-        if (op->decision.drop[k] && !is_set_again(op, op->ids[k]))
+    for (size_t k = 0; id && k < op->count; k++) {
+        op->is_deleted[k] = op->decision.drop[k] && !is_set_again(op, op->ids[k]);
+        if (op->is_deleted[k])
             id[count++] = op->ids[k];
+    }
     for (size_t k = 0; id && k < op->stale_count; k++)
         if (!is_set_again(op, op->stale[k]))
             id[count++] = op->stale[k];

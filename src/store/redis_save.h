@@ -17,6 +17,7 @@ struct redis_apply {
     struct binding *current;
     uint64_t *ids;
     bool *is_own;
+    bool *is_deleted; /* in Redis, by the command */
     bool *
         is_gone; /* when the answer came: it had closed or expired meanwhile, which was told then */
     size_t count;
@@ -30,7 +31,7 @@ struct redis_apply {
 
 /* When the AOR ends once the decision is carried out; 0: nothing is left of it. */
 uint64_t redis_save_end(const struct redis_apply *op);
-/* Draws op->next_revision and sends; with a decision that changes nothing it only asks whether the
- * revision still holds. As redis_client_eval(); `done` gets the op. */
+/* Draws op->next_revision and sends, and sets op->is_deleted; with a decision that changes nothing
+ * it only asks whether the revision still holds. As redis_client_eval(); `done` gets the op. */
 int redis_save_send(struct redis_apply *op, redis_replied_fn *done);
 #endif

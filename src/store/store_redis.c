@@ -45,6 +45,7 @@ static int make_keys(struct redis_cluster *c)
     c->flows_key = print("aorta:%sflows:%s:%s", prefix, c->epoch, node);
     c->realm_prefix = print("aorta:%srealm:", prefix);
     c->revision_prefix = print("aorta:%srev:", prefix);
+    c->removed_prefix = print("aorta:%sremoved:", prefix);
     c->bans_key = print("aorta:%sbans", prefix);
     c->bans_version_key = print("aorta:%sbans:version", prefix);
     c->events_channel = print("%sevents", prefix);
@@ -54,7 +55,7 @@ static int make_keys(struct redis_cluster *c)
     bool is_made = c->lease_prefix && c->lease_key && c->nodes_key && c->flows_prefix &&
                    c->flows_key && c->realm_prefix && c->revision_prefix && c->bans_key &&
                    c->bans_version_key && c->member && c->gone_prefix && c->gone_key &&
-                   c->events_channel;
+                   c->events_channel && c->removed_prefix;
     return is_made ? 0 : -ENOMEM;
 }
 
@@ -134,12 +135,12 @@ void redis_cluster_free(struct redis_cluster *c)
 {
     if (!c)
         return;
-    char *const text[] = {c->lease_prefix,    c->lease_key,     c->nodes_key,
-                          c->flows_prefix,    c->flows_key,     c->realm_prefix,
-                          c->revision_prefix, c->bans_key,      c->bans_version_key,
-                          c->save_text,       c->patch_text,    c->sbc_address,
-                          c->member,          c->close_removes, c->gone_prefix,
-                          c->gone_key,        c->events_channel};
+    char *const text[] = {c->lease_prefix,    c->lease_key,      c->nodes_key,
+                          c->flows_prefix,    c->flows_key,      c->realm_prefix,
+                          c->revision_prefix, c->bans_key,       c->bans_version_key,
+                          c->save_text,       c->patch_text,     c->sbc_address,
+                          c->member,          c->close_removes,  c->gone_prefix,
+                          c->gone_key,        c->events_channel, c->removed_prefix};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     for (unsigned i = 0; c->gone && i < c->workers; i++)
@@ -228,16 +229,13 @@ void redis_take_out(struct redis_store *r, struct redis_aor *a, struct binding_r
     redis_forget_record(r, a, record);
 }
 
-/* The key's own end takes the last binding of an AOR along; of several, one must be taken out. */
 void redis_expire_record(struct redis_store *r, struct redis_aor *a, struct binding_record *record)
 {
     const struct redis_removal removal = {.kind = REDIS_REMOVE_ID,
                                           .id = redis_record_id(record),
                                           .upto_ms = record->refreshed_ms};
-    bool was_own = record->is_own;
     redis_take_out(r, a, record, STORE_EXPIRED);
-    if (was_own && a->aor.first)
-        (void)redis_aor_add_removal(a, &removal);
+    (void)redis_aor_add_removal(a, &removal);
 }
 
 static void expire(struct timer *timer, void *arg)
@@ -246,7 +244,7 @@ static void expire(struct timer *timer, void *arg)
     struct binding_record *record = (struct binding_record *)timer;
     struct redis_aor *a = redis_aor_of(record->aor);
     redis_expire_record(r, a, record);
-    redis_patch_aor(r, a);
+    redis_aors_wait(r->aors, a); /* many may expire at once: at the pump's rate */
     redis_aors_release(r->aors, a);
 }
 
@@ -269,6 +267,7 @@ static void write_all_again(struct redis_store *r)
     r->is_write_all = true;
     r->write_from = 0;
     r->repaired_ms = r->now_ms + REPAIR_MS;
+    redis_told_repeat(r);
 }
 
 void redis_heed_losses(struct redis_store *r)
@@ -399,6 +398,7 @@ static void redis_tick(struct store *s, unsigned worker, uint64_t now_ms)
     timer_wheel_advance(&r->aors->wheel, r->now_ms, expire, r);
     redis_gone_heed(r);
     redis_heed_losses(r);
+    redis_told_tick(r);
     redis_patch_pump(r);
     if (r->node)
         redis_node_tick(r->node, now_ms);
@@ -441,6 +441,7 @@ static void redis_close(struct store *s)
         redis_client_free(r->client);
     redis_node_free(r->node);
     redis_aors_free(r->aors);
+    redis_told_fini(&r->told);
     free(r);
 }
 
@@ -492,6 +493,7 @@ struct store *store_redis_open(struct redis_cluster *cluster, struct net_loop *l
     r->base.ops = &redis_ops;
     r->cluster = cluster;
     r->worker = worker;
+    redis_told_init(&r->told);
     ratelimit_init(&r->write_rate, WRITES_PER_S, WRITES_AT_ONCE, 0);
     ratelimit_init(&r->trouble_log, TROUBLES_LOGGED_PER_S, TROUBLES_LOGGED_PER_S, 0);
     r->aors = redis_aors_new(cluster->config->grace_s * UINT64_C(1000));

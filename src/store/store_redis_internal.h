@@ -28,7 +28,7 @@ struct redis_cluster {
     char *sbc_address;
     char epoch[REDIS_EPOCH_TEXT + 1]; /* of this process, in hex */
     char *lease_prefix, *lease_key, *nodes_key, *flows_prefix, *flows_key, *realm_prefix;
-    char *revision_prefix;
+    char *revision_prefix, *removed_prefix;
     char *member;        /* "epoch node" */
     char *close_removes; /* names of transports: " ws wss " */
     char *bans_key, *bans_version_key;
@@ -45,6 +45,11 @@ struct redis_cluster {
 };
 
 struct redis_gone; /* redis_gone.c: what others have removed */
+struct redis_told; /* redis_told.c: what Redis was told to remove lately, the oldest first */
+struct redis_told_list {
+    struct redis_told *first, **end;
+    size_t count;
+};
 struct redis_node; /* redis_node.c: lease, death of others, bans; worker 0 only */
 
 struct redis_store {
@@ -63,6 +68,7 @@ struct redis_store {
     uint64_t repaired_ms;    /* by when all workers and nodes will have written theirs again */
     uint64_t pause_until_ms; /* Redis refused a patch: the next ones wait */
     struct ratelimit write_rate;
+    struct redis_told_list told;
     unsigned patches_in_flight;
     unsigned applies_in_flight; /* sent or waiting for their turn */
     struct ratelimit trouble_log;
@@ -96,7 +102,9 @@ void redis_forget_record(struct redis_store *r, struct redis_aor *a, struct bind
 /* Forgets it, and tells if it was own: what is past its time has expired, whatever takes it out. */
 void redis_take_out(struct redis_store *r, struct redis_aor *a, struct binding_record *record,
                     enum store_change change);
-/* Takes out what is past its time, in Redis too where that does not go with the key. */
+/* Takes out what is past its time, in Redis too: the key goes by itself with its last binding, but
+ * not if another node has given it a longer life. redis_patch_aor() or redis_aors_wait() follows.
+ */
 void redis_expire_record(struct redis_store *r, struct redis_aor *a, struct binding_record *record);
 /* Redis was found to have lost everything: whoever holds bindings writes them again. */
 void redis_report_loss(struct redis_store *r, const char *how);
@@ -156,12 +164,24 @@ void redis_gone_hear(struct redis_store *r, struct str text);
 void redis_gone_heed(struct redis_store *r);
 void redis_gone_free_notes(struct redis_gone *note);
 
+/* ---- redis_told.c -------------------------------------------------------------------------- */
+
+void redis_told_init(struct redis_told_list *list);
+void redis_told_fini(struct redis_told_list *list);
+/* Redis has carried out `removal`, which is copied. */
+void redis_told_note(struct redis_store *r, struct str aor, const struct redis_removal *removal);
+/* Redis may have lost it: what was noted lately waits at its AOR to be told again. */
+void redis_told_repeat(struct redis_store *r);
+/* Forgets what is old; each tick. */
+void redis_told_tick(struct redis_store *r);
+
 /* ---- redis_content.c: what stands in Redis, written and read ------------------------------- */
 
 /* "user:alice@example.com", in `arena`; .ptr NULL when out of memory. */
 struct str redis_aor_key(const struct redis_store *r, struct str aor, struct arena *arena);
 struct str redis_realm_key(const struct redis_store *r, struct str aor, struct arena *arena);
 struct str redis_revision_key(const struct redis_store *r, struct str aor, struct arena *arena);
+struct str redis_removed_key(const struct redis_store *r, struct str aor, struct arena *arena);
 /* "00000000deadbeef" to a number; 0 for anything else. */
 uint64_t redis_read_revision(struct str text);
 /* The JSON of a binding of this node. */

@@ -13,7 +13,15 @@ function register(model, at, uri, listed = [uri]) {
 }
 
 function look(model, at, ...uris) {
-  model.compareStore(at, at + 5, { where: 'here', pairs: uris.map((uri) => [AOR, uri]) }, model.versions());
+  lookIn(model, 'here', at, ...uris);
+}
+
+function lookIn(model, where, at, ...uris) {
+  model.compareStore(at, at + 5, { where, pairs: uris.map((uri) => [AOR, uri]) }, model.versions());
+}
+
+function orphan(model, uri) {
+  model.entry(AOR, uri).isOrphan = true;
 }
 
 function remove(model, at, uri) {
@@ -29,6 +37,9 @@ describe('the model of the soak test', () => {
     [(m) => [register(m, 1000, 'x'), look(m, 11500)], 0, 'expired'],
     [(m) => [register(m, 1000, 'x'), look(m, 12400, 'x')], 0, 'within grace and slack'],
     [(m) => [register(m, 1000, 'x'), look(m, 12600, 'x')], 1, 'it should have expired'],
+    [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), lookIn(m, 'redis', 12600, 'x')], 0, 'expired, and its node is dead'],
+    [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), look(m, 12600, 'x')], 1, 'an answer lists what a dead node held'],
+    [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), register(m, 2000, 'x'), lookIn(m, 'redis', 13600, 'x')], 1, 'another node holds it now'],
     [(m) => [register(m, 1000, 'x'), remove(m, 2000, 'x'), look(m, 2020, 'x')], 1, 'it was removed'],
     [(m) => [register(m, 1000, 'x'), m.flowDied(2000, AOR, 'x', 100, ''), look(m, 2050, 'x')], 0, 'its connection has just closed'],
     [(m) => [register(m, 1000, 'x'), m.flowDied(2000, AOR, 'x', 100, ''), look(m, 2200, 'x')], 1, 'its connection is gone'],

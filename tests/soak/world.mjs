@@ -211,11 +211,14 @@ export class World {
     node.isUp = false;
     const { life } = node;
     node.life++;
-    const goes = (entry) => entry.holder?.node === node && entry.holder.life === life && (!this.redis || entry.holder.isStream);
+    const isHeld = (entry) => entry.holder?.node === node && entry.holder.life === life;
+    const goes = (entry) => isHeld(entry) && (!this.redis || entry.holder.isStream);
+    const isUnwritten = (entry) => this.trouble.isOn('store') && isHeld(entry);
     this.model.each(Date.now(), (entry) => {
-      if (!goes(entry)) return undefined;
+      entry.isOrphan ||= isHeld(entry);
+      if (!goes(entry) && !isUnwritten(entry)) return undefined;
       entry.must = false;
-      return `${node.name} is about to end`;
+      return goes(entry) ? `${node.name} is about to end` : `${node.name} ends, perhaps before it has written it again`;
     });
     await end(node.server);
     const now = Date.now();

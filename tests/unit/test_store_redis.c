@@ -444,6 +444,16 @@ static bool is_gone(struct node *n)
            strcmp(count_bindings(), "0") == 0;
 }
 
+static bool has_one(struct node *n)
+{
+    return is_settled(n) && strcmp(count_bindings(), "1") == 0;
+}
+
+static bool has_none(struct node *n)
+{
+    return is_settled(n) && strcmp(count_bindings(), "0") == 0;
+}
+
 /* What moved to the other node and was removed there is not written again by the first one. */
 static void forgets_what_was_removed_elsewhere(void **state)
 {
@@ -451,11 +461,13 @@ static void forgets_what_was_removed_elsewhere(void **state)
     static const struct register_step here = STEP(0, "1", 1, A, BINDING_OK, "", "a here");
     static const struct register_step away = STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "");
     static const struct {
-        bool is_away; /* Redis, when it is removed there */
+        bool is_away;       /* Redis, when it is removed there */
+        bool is_back_later; /* the holder, than the one who removed it */
         const char *why;
     } row[] = {
-        {false, "removed"      },
-        {true,  "to be removed"}
+        {false, false, "removed"                                                    },
+        {true,  false, "to be removed"                                              },
+        {true,  true,  "to be removed, and nobody knows yet of the one who holds it"},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct node one, two;
@@ -477,8 +489,10 @@ static void forgets_what_was_removed_elsewhere(void **state)
         if (row[i].is_away) {
             redis_server_start(server);
             tell(&one);
-            run_until(&one, NULL, is_settled); /* has written it again */
+            if (!row[i].is_back_later)
+                run_until(&one, NULL, is_settled); /* has written it again */
             run_until(&two, NULL, is_settled);
+            run_until(&one, NULL, is_settled);
         }
         tell(&one);
         run_until(&one, NULL, is_gone);
@@ -488,6 +502,121 @@ static void forgets_what_was_removed_elsewhere(void **state)
         close_node(&one);
         close_node(&two);
     }
+}
+
+/* Redis loses everything before the first node has heard that the second one has removed it. */
+static void removes_what_was_flushed_as_it_went(void **state)
+{
+    (void)state;
+    static const struct register_step here = STEP(0, "1", 1, A, BINDING_OK, "", "a here");
+    static const struct register_step away[] = {
+        STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "a, there"),
+        STEP(1, "2", 2, "Contact: *\nExpires: 0\n", BINDING_OK, "", "all, there"),
+    };
+    for (size_t i = 0; i < sizeof away / sizeof *away; i++) {
+        struct node one, two;
+        struct store_counts counts;
+        ask("FLUSHALL");
+        open_node(&one, "one", REDIS_LAYOUT_HASH);
+        open_node(&two, "two", REDIS_LAYOUT_HASH);
+        run_until(&one, NULL, is_ready);
+        run_until(&two, NULL, is_ready);
+        expect(&one, &here, 0);
+        expect(&two, &away[i], 0);
+        ask("FLUSHALL");
+        tell(&one);
+        tell(&two);
+        run_until(&one, NULL, has_one); /* has written it again */
+        run_until(&two, NULL, has_none);
+        run_until(&one, NULL, is_gone);
+        one.store->ops->count(one.store, &counts);
+        if (counts.aors != 0)
+            fail_msg("%s: still held", away[i].why);
+        close_node(&one);
+        close_node(&two);
+    }
+}
+
+/* Redis reads the question for what others have removed, and cannot be heard any more. */
+static void hears_what_was_removed_while_it_was_deaf(void **state)
+{
+    (void)state;
+    static const struct register_step here = STEP(0, "1", 1, A, BINDING_OK, "", "a here");
+    static const struct register_step away = STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "");
+    struct node one, two;
+    struct store_counts counts;
+    ask("FLUSHALL");
+    open_node(&one, "one", REDIS_LAYOUT_HASH);
+    open_node(&two, "two", REDIS_LAYOUT_HASH);
+    run_until(&one, NULL, is_ready);
+    run_until(&two, NULL, is_ready);
+    expect(&one, &here, 0);
+    expect(&two, &away, 0);
+    redis_server_pause(server);
+    tell(&one);
+    run_until(&one, NULL, is_away);
+    redis_server_resume(server);
+    run_until(&one, NULL, is_gone);
+    one.store->ops->count(one.store, &counts);
+    assert_int_equal(counts.aors, 0);
+    close_node(&one);
+    close_node(&two);
+}
+
+/* Redis comes back with what it held some seconds ago. */
+static void removes_again_what_an_older_redis_brings_back(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A B, BINDING_OK, "", "two"),
+        STEP(0, "2", 1, "Contact: <sip:c@h>\n", BINDING_OK, "", "and one by WSS", .conn = 7),
+        STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "one goes"),
+    };
+    struct node n;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &step[0], 0);
+    expect(&n, &step[1], 0);
+    ask("SAVE");
+    expect(&n, &step[2], 0);
+    n.store->ops->close_flow(n.store, STR("a@example.com"), 7, true);
+    run_until(&n, NULL, is_idle);
+    assert_string_equal(count_bindings(), "1");
+    redis_server_kill(server);
+    tell(&n);
+    run_until(&n, NULL, is_away);
+    redis_server_start(server);
+    assert_string_equal(count_bindings(), "3");
+    run_until(&n, NULL, has_one);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
+    close_node(&n);
+    ask("FLUSHALL");
+    ask("SAVE"); /* the next one that comes back is empty */
+}
+
+/* Two nodes have one binding each of an AOR, and neither knows of the other's. */
+static void takes_out_what_expired_beside_others(void **state)
+{
+    (void)state;
+    static const struct register_step here =
+        STEP(0, "1", 1, A "Expires: 60\n", BINDING_OK, "", "a here");
+    static const struct register_step there =
+        STEP(1, "2", 1, B "Expires: 600\n", BINDING_OK, "", "b there");
+    struct node one, two;
+    ask("FLUSHALL");
+    open_node(&one, "one", REDIS_LAYOUT_HASH);
+    open_node(&two, "two", REDIS_LAYOUT_HASH);
+    run_until(&one, NULL, is_ready);
+    run_until(&two, NULL, is_ready);
+    expect(&one, &here, 0);
+    expect(&two, &there, 0);
+    assert_string_equal(count_bindings(), "2");
+    one.now_ms = REGISTER_EPOCH_MS + 60000 + REGISTER_GRACE_MS;
+    run_until(&one, NULL, has_one);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
+    close_node(&one);
+    close_node(&two);
 }
 
 static bool is_swept(struct node *n)
@@ -632,6 +761,10 @@ int main(void)
         cmocka_unit_test(writes_again_what_was_flushed),
         cmocka_unit_test(shares_an_aor),
         cmocka_unit_test(forgets_what_was_removed_elsewhere),
+        cmocka_unit_test(removes_what_was_flushed_as_it_went),
+        cmocka_unit_test(hears_what_was_removed_while_it_was_deaf),
+        cmocka_unit_test(removes_again_what_an_older_redis_brings_back),
+        cmocka_unit_test(takes_out_what_expired_beside_others),
         cmocka_unit_test(buries_the_connections_of_the_dead),
         cmocka_unit_test(buries_who_died_before_the_lease),
         cmocka_unit_test(stands_junk),

@@ -353,7 +353,7 @@ static void on_stored(struct redis_apply *op)
 static void on_other_revision(struct redis_apply *op, const struct redis_reply *reply)
 {
     bool has_lease = redis_reply_integer(redis_reply_item(reply, 0)) != 0;
-    if (!has_lease && redis_aor_has_own(op->a) && !redis_must_write(op->r, op->a))
+    if (!has_lease && redis_aor_has_own(op->a) && !redis_is_repairing(op->r))
         redis_report_loss(op->r, "the lease of this node is gone");
     redis_heed_losses(op->r);
     bool is_there = redis_reply_count(reply) > 2 &&

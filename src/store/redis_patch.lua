@@ -119,7 +119,10 @@ while ARGV[at] do
     shown = {}
   elseif what == 'tell' then
     local id, upto = take(), take()
-    redis.call('HSET', KEYS[8], id, upto)
+    local before = redis.call('HGET', KEYS[8], id) -- what is told once more may be older
+    if not before or tonumber(before) < tonumber(upto) then
+      redis.call('HSET', KEYS[8], id, upto)
+    end
     redis.call('PEXPIRE', KEYS[8], REMEMBERED_MS)
     for _, member in ipairs(redis.call('SMEMBERS', KEYS[7])) do
       local other = string.match(member, '^%x+ (.+)$')

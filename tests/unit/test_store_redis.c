@@ -449,6 +449,18 @@ static bool has_one(struct node *n)
     return is_settled(n) && strcmp(count_bindings(), "1") == 0;
 }
 
+static bool knows_of_the_removal(struct node *n)
+{
+    return is_settled(n) && strcmp(ask("EXISTS aorta:user:removed:a@example.com"), "1") == 0;
+}
+
+static bool holds_nothing(struct node *n)
+{
+    struct store_counts counts;
+    n->store->ops->count(n->store, &counts);
+    return is_settled(n) && counts.aors == 0;
+}
+
 static bool has_none(struct node *n)
 {
     return is_settled(n) && strcmp(count_bindings(), "0") == 0;
@@ -535,6 +547,43 @@ static void removes_what_was_flushed_as_it_went(void **state)
         close_node(&one);
         close_node(&two);
     }
+}
+
+/* What is told once more does not take the place of what was told later. */
+static void tells_the_latest_removal(void **state)
+{
+    (void)state;
+    static const struct register_step here[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "a here"),
+        STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "a goes while Redis is away"),
+        STEP(2, "2", 1, A, BINDING_OK, "", "a here again"),
+    };
+    static const struct register_step there =
+        STEP(3, "3", 1, A "Expires: 0\n", BINDING_OK, "", "a, there");
+    struct node one, two;
+    ask("FLUSHALL");
+    open_node(&one, "one", REDIS_LAYOUT_HASH);
+    open_node(&two, "two", REDIS_LAYOUT_HASH);
+    run_until(&one, NULL, is_ready);
+    run_until(&two, NULL, is_ready);
+    expect(&one, &here[0], 0);
+    redis_server_kill(server);
+    tell(&one);
+    run_until(&one, NULL, is_away);
+    tell(&two);
+    run_until(&two, NULL, is_away);
+    expect(&one, &here[1], -EAGAIN);
+    redis_server_start(server);
+    run_until(&one, NULL, is_settled);
+    run_until(&two, NULL, is_settled);
+    expect(&one, &here[2], 0);
+    expect(&two, &there, 0);
+    ask("FLUSHALL");
+    run_until(&two, NULL, knows_of_the_removal);
+    run_until(&one, NULL, holds_nothing); /* having told its own removal again */
+    assert_string_equal(count_bindings(), "0");
+    close_node(&one);
+    close_node(&two);
 }
 
 /* Redis reads the question for what others have removed, and cannot be heard any more. */
@@ -762,6 +811,7 @@ int main(void)
         cmocka_unit_test(shares_an_aor),
         cmocka_unit_test(forgets_what_was_removed_elsewhere),
         cmocka_unit_test(removes_what_was_flushed_as_it_went),
+        cmocka_unit_test(tells_the_latest_removal),
         cmocka_unit_test(hears_what_was_removed_while_it_was_deaf),
         cmocka_unit_test(removes_again_what_an_older_redis_brings_back),
         cmocka_unit_test(takes_out_what_expired_beside_others),

@@ -151,7 +151,8 @@ bool redis_aor_has_own(const struct redis_aor *a)
 
 static bool is_same_target(const struct redis_removal *a, const struct redis_removal *b)
 {
-    return a->kind == b->kind && a->id == b->id && a->conn == b->conn;
+    return a->kind == b->kind && a->id == b->id && a->conn == b->conn &&
+           (a->kind != REDIS_REMOVE_UNDO || a->upto_ms == b->upto_ms);
 }
 
 int redis_aor_add_removal(struct redis_aor *a, const struct redis_removal *removal)

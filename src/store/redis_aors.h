@@ -13,6 +13,7 @@ enum redis_removal_kind {
     REDIS_REMOVE_ID,   /* one binding, as old as `upto_ms` */
     REDIS_REMOVE_ALL,  /* all that are as old as that */
     REDIS_REMOVE_FLOW, /* those of connection `conn` */
+    REDIS_REMOVE_UNDO, /* one binding, if this node has written it, refreshed just at `upto_ms` */
 };
 struct redis_removal {
     struct redis_removal *next;

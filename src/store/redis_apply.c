@@ -239,12 +239,6 @@ static bool is_removal(const struct redis_apply *op)
            (sip->contact_is_wildcard || sip->contact_count > 0);
 }
 
-static void note_removal(struct redis_apply *op, enum redis_removal_kind kind, uint64_t id)
-{
-    struct redis_removal removal = {.kind = kind, .id = id, .upto_ms = op->request->now_ms};
-    (void)redis_aor_add_removal(op->a, &removal);
-}
-
 static void note_wanted(struct redis_apply *op, enum redis_removal_kind kind, uint64_t id)
 {
     struct redis_removal removal = {.kind = kind,
@@ -298,8 +292,12 @@ static void note_told(struct redis_apply *op)
  * again, and what it replaced here is written again. */
 static void undo_when_back(struct redis_apply *op)
 {
-    for (const struct binding_record *r = op->fresh; r; r = r->next)
-        note_removal(op, REDIS_REMOVE_ID, redis_record_id(r));
+    for (const struct binding_record *r = op->fresh; r; r = r->next) {
+        const struct redis_removal removal = {.kind = REDIS_REMOVE_UNDO,
+                                              .id = redis_record_id(r),
+                                              .upto_ms = r->refreshed_ms};
+        (void)redis_aor_add_removal(op->a, &removal);
+    }
     op->a->is_dirty = true;
     op->a->is_known = false;
     redis_aors_wait(op->r->aors, op->a);

@@ -108,6 +108,11 @@ static void put_removal(struct redis_args *c, const struct redis_removal *remova
         redis_args_put_hex(c, removal->id);
         redis_args_put_number(c, removal->upto_ms);
         break;
+    case REDIS_REMOVE_UNDO:
+        redis_args_put(c, STR("undo"));
+        redis_args_put_hex(c, removal->id);
+        redis_args_put_number(c, removal->upto_ms);
+        break;
     case REDIS_REMOVE_ALL:
         redis_args_put(c, STR("all"));
         redis_args_put_number(c, removal->upto_ms);

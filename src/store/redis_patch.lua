@@ -10,6 +10,7 @@
 --       7 transports whose bindings go with their connection: " ws wss "
 --       8 prefix of all nodes' lists of what they hold no more
 --       9.. changes: "id", ID, UPTO: binding ID goes, unless it was refreshed after UPTO (ms)
+--           "undo", ID, REFRESHED: binding ID goes, if that node wrote it, refreshed just then
 --           "all", UPTO: every binding goes that was not refreshed after UPTO
 --           "show": the answer shall name what goes from here on
 --           "tell", ID, UPTO: the other nodes hear of such a removal, and who is not there now cannot
@@ -76,10 +77,11 @@ local function remove_all(is_meant)
   end
 end
 local function is_of_node(binding)
-  return binding.node == node and binding.epoch == epoch and binding.flow ~= cjson.null
+  return binding.node == node and binding.epoch == epoch
 end
 local function goes_with_node(binding)
-  return is_of_node(binding) and string.find(transports, ' ' .. binding.protocol .. ' ', 1, true)
+  return is_of_node(binding) and binding.flow ~= cjson.null and
+    string.find(transports, ' ' .. binding.protocol .. ' ', 1, true)
 end
 
 -- Those who are away for longer may write again what was removed meanwhile.
@@ -110,6 +112,11 @@ while ARGV[at] do
   if what == 'id' then
     local id, upto = take(), tonumber(take())
     if bindings[id] and bindings[id].refreshedTime <= upto then
+      remove(id)
+    end
+  elseif what == 'undo' then
+    local id, refreshed = take(), tonumber(take())
+    if bindings[id] and is_of_node(bindings[id]) and bindings[id].refreshedTime == refreshed then
       remove(id)
     end
   elseif what == 'all' then

@@ -243,7 +243,7 @@ export class Device {
     const isRemoval = op.kind === 'remove' || op.kind === '*';
     if (status === 503 && isRemoval && isStoreTrouble && !this.isAuthTrouble(op.start)) model.removedLater(now, op);
     else if (status === 503 && isTrouble && isRemoval) model.unknown(now, op, '503');
-    else model.refused(now, op, status);
+    else model.refused(now, op, status, status === 503 && isStoreTrouble);
   }
 
   settleFetch(now, op, response, isListSure) {

@@ -168,9 +168,11 @@ export class Model {
     }
   }
 
-  /** Refused: all is as it was. */
-  refused(now, op, status) {
+  /** Refused: all is as it was. `mayBeUndone`: the store may have carried it out unheard, which is undone later;
+   * but whose binding at another node it replaced has none until he asks again. */
+  refused(now, op, status, mayBeUndone = false) {
     this.end(now, op);
+    if (mayBeUndone) for (const entry of op.replaced) entry.must = false;
     for (const entry of op.touches) {
       if (op.isContested) entry.must = false;
       this.note(entry, now, `${status} to ${op.kind}`);

@@ -17,6 +17,7 @@
 
 #define A "Contact: <sip:a@h>\n"
 #define B "Contact: <sip:b@h>\n"
+#define INSTANCE(user) "Contact: <sip:" user "@h>;+sip.instance=\"<urn:uuid:1>\"\n"
 
 enum { GIVE_UP_TICKS = 150 };
 
@@ -549,6 +550,34 @@ static void removes_what_was_flushed_as_it_went(void **state)
     }
 }
 
+/* A device comes to another node, whose Redis does not answer. It may get to what was asked later.
+ */
+static void leaves_a_binding_where_it_is_unless_it_moved_it(void **state)
+{
+    (void)state;
+    static const struct register_step here = STEP(0, "1", 1, INSTANCE("a"), BINDING_OK, "", "here");
+    static const struct register_step there[] = {
+        STEP(1, "2", 1, INSTANCE("b"), BINDING_OK, "", "there"),
+        STEP(2, "2", 1, "", BINDING_OK, "", "afterwards"),
+    };
+    struct node one, two;
+    ask("FLUSHALL");
+    open_node(&one, "one", REDIS_LAYOUT_HASH);
+    open_node(&two, "two", REDIS_LAYOUT_HASH);
+    run_until(&one, NULL, is_ready);
+    run_until(&two, NULL, is_ready);
+    expect(&one, &here, 0);
+    redis_server_pause(server);
+    expect(&two, &there[0], -EAGAIN);
+    redis_server_resume(server);
+    tell(&two);
+    run_until(&two, NULL, is_settled);
+    assert_int_equal(ask_node(&two, &there[1]).count, 1);
+    assert_string_equal(ask("HGET user:a@example.com contact"), "sip:a@h");
+    close_node(&one);
+    close_node(&two);
+}
+
 /* What is told once more does not take the place of what was told later. */
 static void tells_the_latest_removal(void **state)
 {
@@ -811,6 +840,7 @@ int main(void)
         cmocka_unit_test(shares_an_aor),
         cmocka_unit_test(forgets_what_was_removed_elsewhere),
         cmocka_unit_test(removes_what_was_flushed_as_it_went),
+        cmocka_unit_test(leaves_a_binding_where_it_is_unless_it_moved_it),
         cmocka_unit_test(tells_the_latest_removal),
         cmocka_unit_test(hears_what_was_removed_while_it_was_deaf),
         cmocka_unit_test(removes_again_what_an_older_redis_brings_back),

@@ -91,7 +91,8 @@ static void tell_change(const struct redis_apply *op)
                             op->is_gone);
 }
 
-/* A contact that comes back after its time has expired first. */
+/* A contact that comes back after its time has expired first; and who removes one that has just
+ * expired is not told that it is gone while it waits for its timer. */
 static void expire_past(struct redis_apply *op)
 {
     struct redis_aor *a = op->a;
@@ -105,8 +106,7 @@ static void expire_past(struct redis_apply *op)
 /* The decision becomes what is remembered here. */
 static void commit(struct redis_apply *op)
 {
-    if (op->decision.is_change)
-        expire_past(op);
+    expire_past(op);
     drop_ids(op);
     tell_change(op);
     redis_remember_records(op->r, op->a, op->fresh);

@@ -697,6 +697,25 @@ static void takes_out_what_expired_beside_others(void **state)
     close_node(&two);
 }
 
+/* Its time is over, and its timer has not fired yet. */
+static void removes_what_has_just_expired(void **state)
+{
+    (void)state;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, A "Expires: 60\n", BINDING_OK, "", "a"),
+        STEP(71, "1", 2, A "Expires: 0\n", BINDING_OK, "", "a goes"),
+    };
+    struct node n;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    expect(&n, &step[0], 0);
+    expect(&n, &step[1], 0);
+    run_until(&n, NULL, is_idle);
+    assert_string_equal(count_bindings(), "0");
+    close_node(&n);
+}
+
 static bool is_swept(struct node *n)
 {
     return is_ready(n) && strcmp(count_bindings(), "1") == 0;
@@ -845,6 +864,7 @@ int main(void)
         cmocka_unit_test(hears_what_was_removed_while_it_was_deaf),
         cmocka_unit_test(removes_again_what_an_older_redis_brings_back),
         cmocka_unit_test(takes_out_what_expired_beside_others),
+        cmocka_unit_test(removes_what_has_just_expired),
         cmocka_unit_test(buries_the_connections_of_the_dead),
         cmocka_unit_test(buries_who_died_before_the_lease),
         cmocka_unit_test(stands_junk),

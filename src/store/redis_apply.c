@@ -274,7 +274,8 @@ static void note_told(struct redis_apply *op)
 {
     bool is_repairing = redis_is_repairing(op->r);
     for (size_t k = 0; k < op->count; k++) {
-        if (!op->is_deleted[k])
+        bool is_taken = op->decision.drop[k] && !op->is_own[k]; /* over from another node */
+        if (!op->is_deleted[k] && !is_taken)
             continue;
         const struct redis_removal removal = {.kind = REDIS_REMOVE_ID,
                                               .id = op->ids[k],

@@ -352,14 +352,16 @@ static void on_stored(struct redis_apply *op)
 static void on_other_revision(struct redis_apply *op, const struct redis_reply *reply)
 {
     bool has_lease = redis_reply_integer(redis_reply_item(reply, 0)) != 0;
-    if (!has_lease && redis_aor_has_own(op->a) && !redis_is_repairing(op->r))
+    bool is_lost = !has_lease && redis_aor_has_own(op->a);
+    op->a->is_dirty |= is_lost;
+    if (is_lost && !redis_is_repairing(op->r)) /* else it was reported just now */
         redis_report_loss(op->r, "the lease of this node is gone");
     redis_heed_losses(op->r);
     bool is_there = redis_reply_count(reply) > 2 &&
                     redis_reply_type(redis_reply_item(reply, 2)) != REDIS_TYPE_NIL;
     struct redis_content content;
     int rc = 0;
-    if (!is_there && !has_lease && redis_aor_has_own(op->a)) {
+    if (!is_there && is_lost) {
         op->a->revision = 0;
         op->a->is_known = true;
     } else {

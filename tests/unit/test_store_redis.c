@@ -406,6 +406,34 @@ static void writes_again_what_was_flushed(void **state)
     close_node(&n);
 }
 
+/* Flushed twice within seconds; and another node has been there first. */
+static void keeps_what_was_flushed_again(void **state)
+{
+    (void)state;
+    static const struct register_step here[] = {
+        STEP(0, "1", 1, A, BINDING_OK, "", "a here"),
+        STEP(1, "1", 2, A, BINDING_OK, "", "again, which sees the first loss"),
+        STEP(3, "3", 1, "Contact: <sip:c@h>\n", BINDING_OK, "", "c here"),
+    };
+    static const struct register_step there = STEP(2, "2", 1, B, BINDING_OK, "", "b there");
+    struct node one, two;
+    ask("FLUSHALL");
+    open_node(&one, "one", REDIS_LAYOUT_HASH);
+    open_node(&two, "two", REDIS_LAYOUT_HASH);
+    run_until(&one, NULL, is_ready);
+    run_until(&two, NULL, is_ready);
+    expect(&one, &here[0], 0);
+    ask("FLUSHALL");
+    expect(&one, &here[1], 0);
+    ask("FLUSHALL");
+    expect(&two, &there, 0);
+    assert_int_equal(ask_node(&one, &here[2]).count, 3);
+    run_until(&one, NULL, is_idle);
+    assert_string_equal(count_bindings(), "3");
+    close_node(&one);
+    close_node(&two);
+}
+
 /* ---- Two nodes --------------------------------------------------------------------------------
  */
 
@@ -864,6 +892,7 @@ int main(void)
         cmocka_unit_test(tells_what_it_grants_while_redis_is_away),
         cmocka_unit_test(keeps_what_it_holds_while_redis_is_away),
         cmocka_unit_test(writes_again_what_was_flushed),
+        cmocka_unit_test(keeps_what_was_flushed_again),
         cmocka_unit_test(shares_an_aor),
         cmocka_unit_test(forgets_what_was_removed_elsewhere),
         cmocka_unit_test(removes_what_was_flushed_as_it_went),

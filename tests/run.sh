@@ -21,7 +21,7 @@ for suite in $suites; do
 done
 
 TSAN_FILES=(reload nodes bans_callback redis_faults redis jambonz callback realms transport)
-# Integration tests that load the machine, or measure: one at a time. The others wait most of the time, two at once.
+# Integration tests that load the machine, or measure: one at a time. The others wait most of the time, three at once.
 ALONE_FILES=(crowd growth load memory metrics no_memory noise overload reload_fleet scale secrets slow_peers)
 NODE_TESTS_MAX_S=900 # a client library that never stops reconnecting must not keep us here for ever
 passed=0
@@ -97,7 +97,7 @@ run_integration() {
     file=${file##*/}
     case " ${ALONE_FILES[*]} " in *" ${file%.test.mjs} "*) ;; *) others+=("$file") ;; esac
   done
-  at_once=2 run_node tests/integration "${others[@]}"
+  at_once=3 run_node tests/integration "${others[@]}"
   run_node tests/integration "${ALONE_FILES[@]/%/.test.mjs}"
 }
 

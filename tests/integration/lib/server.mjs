@@ -31,10 +31,18 @@ const SANITIZER_REPORT = /(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runti
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-/** Below the ephemeral range, so that no outgoing connection of another test takes it meanwhile. */
+/* Below the ephemeral range, so that no outgoing connection of another test takes it meanwhile. Each process has
+ * a slice of its own, and gives no port twice: a server that was killed finds its ports free when it comes back. */
+const FIRST_PORT = 20000;
+const [SLICES, SLICE] = [24, 500];
+const given = new Set();
+
 export async function freePort() {
   for (;;) {
-    const port = 20000 + Math.floor(Math.random() * 12000);
+    const port = FIRST_PORT + (process.pid % SLICES) * SLICE + Math.floor(Math.random() * SLICE);
+    if (given.size > SLICE / 2) given.clear();
+    if (given.has(port)) continue;
+    given.add(port);
     const probe = net.createServer();
     const isFree = await new Promise((resolve) => {
       probe.once('error', () => resolve(false));

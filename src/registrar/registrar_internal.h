@@ -62,8 +62,18 @@ struct transaction {
     struct binding_request binding;
 };
 
-/* ---- registrar.c --------------------------------------------------------------------------- */
+/* ---- policy.c, which also has registrar_set_settings() ------------------------------------- */
 
+void policy_free(struct policy *policy);
+/* One transaction fewer lasts that began with it. */
+void policy_release(struct policy *policy);
+
+/* ---- transaction.c ------------------------------------------------------------------------- */
+
+/* NULL when out of memory. */
+struct transaction *txn_begin(struct registrar *r, const struct sip_source *source);
+/* It waits for somebody: retransmissions get no answer till then, and its connection stays. */
+void txn_await(struct transaction *txn);
 /* The answer under construction: status line and the copied headers are in it. */
 struct buf txn_reply_begin(struct transaction *txn, int status, const char *reason);
 /* Completes and sends the answer, remembers it for retransmissions, ends the transaction. */

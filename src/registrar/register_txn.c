@@ -15,149 +15,6 @@ enum {
 
 enum { MINUTE_MS = 60000 };
 
-/* JsSIP and SIP.js take no notice of Retry-After; others wait so long, and not all equally. */
-enum { RETRY_AFTER_S = 5, RETRY_AFTER_JITTER_S = 10 };
-
-/* Who asks; printed only where the line is. */
-#define LOG_CALLER(txn)                                                                     \
-    LOG_STR("aor", (txn)->aor),                                                             \
-        LOG_STR("source",                                                                   \
-                net_address_host_port(&(txn)->source.remote, (char[NET_ADDRESS_TEXT]){0})), \
-        LOG_STR("call_id", (txn)->request.call_id)
-
-/* `cause` is constant text. */
-static void note(const struct transaction *txn, enum fact_kind kind, const char *cause,
-                 uint32_t number)
-{
-    struct registrar *r = txn->r;
-    if (str_is_empty(txn->aor))
-        return;
-    const struct fact fact = {
-        .kind = kind,
-        .protocol = txn->source.kind,
-        .time_ms = txn->now_ms,
-        .conn = txn->source.conn,
-        .cause = cause,
-        .number = number,
-        .source = txn->source.remote,
-    };
-    journal_note(r->deps.journal, r->deps.worker, txn->aor, &fact);
-}
-
-static void refuse_invalid(struct transaction *txn, int status, const char *reason)
-{
-    txn->outcome = REGISTER_INVALID;
-    note(txn, FACT_INVALID, reason, (uint32_t)status);
-    LOG_DEBUG("register refused", LOG_NUM("status", status), LOG_TEXT("why", reason),
-              LOG_CALLER(txn));
-    txn_reply(txn, status, reason);
-}
-
-static void log_refusal(struct transaction *txn, const char *cause)
-{
-    if (ratelimit_take(&txn->r->refusal_log, txn->now_ms))
-        LOG_INFO("register refused", LOG_TEXT("why", cause), LOG_CALLER(txn));
-}
-
-/* The callback's own words, which hold anything: a quoted string on one line (RFC 3261 20.43). */
-static void put_warning(struct buf *b, struct str message)
-{
-    bool is_utf8 = str_is_utf8(message);
-    buf_put_text(b, "Warning: 399 aorta \"");
-    for (size_t i = 0; i < message.len; i++) {
-        unsigned char c = (unsigned char)message.ptr[i];
-        if (c == '"' || c == '\\')
-            buf_put_char(b, '\\');
-        bool is_harmless = c >= ' ' && c != 0x7f && (c < 0x80 || is_utf8);
-        buf_put_char(b, is_harmless ? (char)c : '?');
-    }
-    buf_put_text(b, "\"\r\n");
-}
-
-static void refuse(struct transaction *txn, const char *cause)
-{
-    txn->outcome = REGISTER_REFUSED;
-    note(txn, FACT_REFUSED, cause, 0);
-    log_refusal(txn, cause);
-    struct buf b = txn_reply_begin(txn, 403, sip_reason(403));
-    if (txn->config->expose_message && !str_is_empty(txn->verdict.message))
-        put_warning(&b, txn->verdict.message);
-    txn_reply_send(txn, &b);
-}
-
-static void reply_unavailable(struct transaction *txn, const char *cause, uint32_t retry_after_s)
-{
-    note(txn, FACT_UNAVAILABLE, cause, retry_after_s);
-    char text[16];
-    struct buf number;
-    buf_init_fixed(&number, text, sizeof text);
-    buf_put_u64(&number, retry_after_s);
-    txn_reply_with(txn, 503, sip_reason(503), "Retry-After", buf_str(&number));
-}
-
-static void refuse_for_now(struct transaction *txn, const char *cause, uint32_t retry_after_s)
-{
-    if (ratelimit_take(&txn->r->trouble_log, txn->now_ms))
-        LOG_WARN("register not possible now", LOG_TEXT("why", cause), LOG_CALLER(txn));
-    txn->outcome = REGISTER_UNAVAILABLE;
-    reply_unavailable(txn, cause, retry_after_s);
-}
-
-static uint32_t draw_retry_after_s(void)
-{
-    uint32_t random = 0;
-    (void)net_random(&random, sizeof random); /* without it all come back together */
-    return RETRY_AFTER_S + random % (RETRY_AFTER_JITTER_S + 1);
-}
-
-static void refuse_unavailable(struct transaction *txn, const char *cause)
-{
-    refuse_for_now(txn, cause, draw_retry_after_s());
-}
-
-/* Browser libraries do nothing more after a 503, but come back by and by when their connection
- * ends. It stays for the sake of others that it carries. That there is too much to do is logged
- * where it is found, not for each who is refused. */
-static void refuse_overloaded(struct transaction *txn, const char *cause)
-{
-    struct registrar *r = txn->r;
-    conn_id conn = txn->source.conn;
-    void **list = transport_user(r->deps.transport, conn);
-    bool carries_others = list && flow_has_other(*list, txn->aor);
-    LOG_DEBUG("register refused for load", LOG_TEXT("why", cause), LOG_CALLER(txn));
-    txn->outcome = REGISTER_OVERLOADED;
-    reply_unavailable(txn, cause, draw_retry_after_s());
-    if (!carries_others)
-        transport_close_refused(r->deps.transport, conn);
-}
-
-static void count_challenge(const struct transaction *txn)
-{
-    static const enum metric of_reason[AUTH_REASONS] = {
-        [AUTH_NO_CREDENTIALS] = METRIC_NO_CREDENTIALS,
-        [AUTH_OTHER_ALGORITHM] = METRIC_OTHER_ALGORITHM,
-        [AUTH_NONCE_FOREIGN] = METRIC_NONCE_FOREIGN,
-        [AUTH_NONCE_OLD_START] = METRIC_NONCE_OLD_START,
-        [AUTH_NONCE_EXPIRED] = METRIC_NONCE_EXPIRED,
-        [AUTH_NONCE_OTHER_FLOW] = METRIC_NONCE_OTHER_FLOW,
-        [AUTH_NONCE_USED] = METRIC_NONCE_USED,
-    };
-    if (txn->verdict.reason != AUTH_NO_REASON)
-        metrics_add(txn->r->deps.metrics, of_reason[txn->verdict.reason]);
-}
-
-static void challenge(struct transaction *txn)
-{
-    struct registrar *r = txn->r;
-    txn->outcome = REGISTER_CHALLENGED;
-    count_challenge(txn);
-    note(txn, FACT_CHALLENGED, txn->verdict.cause, 0);
-    struct buf b = txn_reply_begin(txn, 401, sip_reason(401));
-    auth_put_challenges(r->deps.auth, &b, r->deps.worker, &txn->auth,
-                        txn->verdict.verdict == AUTH_STALE);
-    txn_reply_send(txn, &b);
-}
-
 /* ---- The 200 ------------------------------------------------------------------------------- */
 
 /* Browser libraries find their own contact by URI user and instance, and take the expires parameter
@@ -237,13 +94,13 @@ static void note_granted(const struct transaction *txn, const struct store_outco
 {
     const struct sip_request *request = &txn->request;
     if (request->contact_count == 0 && !request->contact_is_wildcard) {
-        note(txn, FACT_FETCHED, NULL, 0);
+        register_note(txn, FACT_FETCHED, NULL, 0);
     } else if (outcome->own_count == 0) {
-        note(txn, FACT_UNREGISTERED, NULL, 0);
+        register_note(txn, FACT_UNREGISTERED, NULL, 0);
     } else {
         uint64_t left_ms = outcome->bindings[0].expires_ms - txn->now_ms;
-        note(txn, txn->verdict.verdict == AUTH_OK ? FACT_GRANTED : FACT_REFRESHED, NULL,
-             (uint32_t)(left_ms / 1000));
+        register_note(txn, txn->verdict.verdict == AUTH_OK ? FACT_GRANTED : FACT_REFRESHED, NULL,
+                      (uint32_t)(left_ms / 1000));
     }
 }
 
@@ -266,7 +123,7 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
 {
     struct transaction *txn = arg;
     if (outcome->error < 0) {
-        refuse_unavailable(txn, "the store did not take it");
+        register_refuse_unavailable(txn, "the store did not take it");
         return;
     }
     switch (outcome->verdict) {
@@ -275,9 +132,9 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
         return;
     case BINDING_NEEDS_AUTH:
         if (txn->binding.is_proof_away)
-            refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
+            register_refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
         else
-            challenge(txn);
+            register_challenge(txn);
         return;
     case BINDING_INTERVAL_BRIEF: {
         char text[16];
@@ -285,24 +142,24 @@ static void on_applied(void *arg, const struct store_outcome *outcome)
         buf_init_fixed(&number, text, sizeof text);
         buf_put_u64(&number, outcome->min_expires_s);
         txn->outcome = REGISTER_INVALID;
-        note(txn, FACT_INVALID, sip_reason(423), 423);
+        register_note(txn, FACT_INVALID, sip_reason(423), 423);
         txn_reply_with(txn, 423, sip_reason(423), "Min-Expires", buf_str(&number));
         return;
     }
     case BINDING_OUT_OF_ORDER:
-        refuse_invalid(txn, 500, "CSeq not above the one of the binding");
+        register_refuse_invalid(txn, 500, "CSeq not above the one of the binding");
         return;
     case BINDING_BAD_WILDCARD:
-        refuse_invalid(txn, 400, "Contact wildcard needs Expires 0 and no other contact");
+        register_refuse_invalid(txn, 400, "Contact wildcard needs Expires 0 and no other contact");
         return;
     case BINDING_TOO_MANY:
-        refuse(txn, "more contacts than registrar.maxContacts");
+        register_refuse(txn, "more contacts than registrar.maxContacts");
         return;
     case BINDING_REALM_FULL:
-        refuse_unavailable(txn, "the realm has its maxRegistrations");
+        register_refuse_unavailable(txn, "the realm has its maxRegistrations");
         return;
     case BINDING_NO_OUTBOUND_PATH:
-        refuse_invalid(txn, 439, sip_reason(439));
+        register_refuse_invalid(txn, 439, sip_reason(439));
         return;
     }
 }
@@ -418,7 +275,7 @@ static void count_failure(struct transaction *txn)
 static void on_authenticated(struct transaction *txn)
 {
     if (transport_kind_is_stream(txn->source.kind) && bind_flow(txn) < 0)
-        refuse_unavailable(txn, "the connection is gone, or no memory");
+        register_refuse_unavailable(txn, "the connection is gone, or no memory");
     else
         apply(txn, txn->now_ms);
 }
@@ -429,9 +286,9 @@ static void on_unavailable(struct transaction *txn)
     if (txn->verdict.is_source_away && txn->request.contact_count > 0)
         apply(txn, 0);
     else if (txn->verdict.is_source_busy)
-        refuse_overloaded(txn, txn->verdict.cause);
+        register_refuse_overloaded(txn, txn->verdict.cause);
     else
-        refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
+        register_refuse_for_now(txn, txn->verdict.cause, txn->verdict.retry_after_s);
 }
 
 /* Its text lives on only with the transaction. */
@@ -457,10 +314,10 @@ static void on_checked(void *arg, const struct auth_result *result)
     struct transaction *txn = arg;
     if (result->was_asked) {
         count_callback(txn, result);
-        note(txn, FACT_CALLBACK, result->cause, (uint32_t)(result->took_us / 1000));
+        register_note(txn, FACT_CALLBACK, result->cause, (uint32_t)(result->took_us / 1000));
     }
     if (keep_verdict(txn, result) < 0) {
-        refuse_unavailable(txn, "out of memory");
+        register_refuse_unavailable(txn, "out of memory");
         return;
     }
     switch (result->verdict) {
@@ -474,17 +331,17 @@ static void on_checked(void *arg, const struct auth_result *result)
         if (may_be_cached_refresh(txn))
             apply(txn, 0);
         else
-            challenge(txn);
+            register_challenge(txn);
         return;
     case AUTH_REFUSED:
         if (result->ban_s != 0)
             ban_as_told(txn);
         else
             count_failure(txn);
-        refuse(txn, result->cause);
+        register_refuse(txn, result->cause);
         return;
     case AUTH_MALFORMED:
-        refuse_invalid(txn, 400, "Bad Authorization header");
+        register_refuse_invalid(txn, 400, "Bad Authorization header");
         return;
     case AUTH_UNAVAILABLE:
         on_unavailable(txn);
@@ -589,26 +446,27 @@ void register_begin(struct transaction *txn)
     txn->binding = (struct binding_request){.config = txn->config};
     if (txn->r->transactions > txn->config->transactions) {
         txn_limit_reached(txn, LIMIT_TRANSACTIONS);
-        refuse_overloaded(txn, "too many requests wait already");
+        register_refuse_overloaded(txn, "too many requests wait already");
         return;
     }
     const char *too_long = find_too_long(&txn->request);
     if (too_long) {
-        refuse_invalid(txn, 400, too_long);
+        register_refuse_invalid(txn, 400, too_long);
         return;
     }
     int rc = read_aor(txn);
     if (rc < 0) {
-        refuse_invalid(txn, 400, rc == -EINVAL ? "Missing user in To URI" : "To URI too long");
+        register_refuse_invalid(txn, 400,
+                                rc == -EINVAL ? "Missing user in To URI" : "To URI too long");
         return;
     }
     if (txn->request.user_agent.len > MAX_USER_AGENT_BYTES)
         txn->request.user_agent.len = MAX_USER_AGENT_BYTES;
     txn->realm = realms_find(txn->policy->settings->realms, txn->domain);
     if (!txn->realm)
-        refuse(txn, "a domain that is not served");
+        register_refuse(txn, "a domain that is not served");
     else if (is_too_much(txn))
-        refuse_overloaded(txn, "the worker is overloaded");
+        register_refuse_overloaded(txn, "the worker is overloaded");
     else
         authenticate(txn);
 }

@@ -88,6 +88,32 @@ void txn_limit_reached(const struct transaction *txn, enum limit which);
 /* No answer. */
 void txn_end(struct transaction *txn);
 
+/* ---- refusal.c ----------------------------------------------------------------------------- */
+
+/* Who asks; printed only where the line is. */
+#define LOG_CALLER(txn)                                                                     \
+    LOG_STR("aor", (txn)->aor),                                                             \
+        LOG_STR("source",                                                                   \
+                net_address_host_port(&(txn)->source.remote, (char[NET_ADDRESS_TEXT]){0})), \
+        LOG_STR("call_id", (txn)->request.call_id)
+
+/* In all of these `cause` is constant text. */
+
+/* Into the journal; nothing as long as the AOR is not known. */
+void register_note(const struct transaction *txn, enum fact_kind kind, const char *cause,
+                   uint32_t number);
+/* What is wrong with the request: `status` is 4xx or 500. */
+void register_refuse_invalid(struct transaction *txn, int status, const char *reason);
+/* 403. */
+void register_refuse(struct transaction *txn, const char *cause);
+/* 401, as txn->verdict says. */
+void register_challenge(struct transaction *txn);
+/* 503, after a time of the caller's choice or of ours. */
+void register_refuse_for_now(struct transaction *txn, const char *cause, uint32_t retry_after_s);
+void register_refuse_unavailable(struct transaction *txn, const char *cause);
+/* 503, and the connection is closed unless it carries others. */
+void register_refuse_overloaded(struct transaction *txn, const char *cause);
+
 /* ---- register_txn.c ------------------------------------------------------------------------ */
 
 /* Serves a REGISTER: to authentication, to the store, to the answer. */

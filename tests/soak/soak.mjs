@@ -1,5 +1,5 @@
 // Clients, reloads and faults at random, watched by a model of what the clients were told.
-//   node tests/soak/soak.mjs [--seconds=60] [--seed=N] [--worlds=memory,redis] [--trace]
+//   node tests/soak/soak.mjs [--seconds=60] [--seed=N] [--worlds=memory,redis] (or jambonz) [--trace]
 // The seed that is printed brings the same clients, choices and faults back; when they meet is up to
 // the machine. Exit status 0: nothing was found that must not be.
 import fs from 'node:fs';
@@ -17,14 +17,11 @@ const { values } = parseArgs({
   },
 });
 
+const OF_REDIS = { reload: 3, callbackOutage: 2, redisRestart: 2, redisEmptied: 2, redisFrozen: 1, redisFlushed: 1, redisDisconnects: 1, nodeKilled: 1, nodeRestarted: 1 };
 const WORLDS = {
   memory: { store: 'memory', nodes: 1, devices: 30, faults: { reload: 5, callbackOutage: 3, nodeRestarted: 0.5 } },
-  redis: {
-    store: 'redis',
-    nodes: 2,
-    devices: 40,
-    faults: { reload: 3, callbackOutage: 2, redisRestart: 2, redisEmptied: 2, redisFrozen: 1, redisFlushed: 1, redisDisconnects: 1, nodeKilled: 1, nodeRestarted: 1 },
-  },
+  redis: { store: 'redis', nodes: 2, devices: 40, faults: OF_REDIS },
+  jambonz: { store: 'redis', layout: 'jambonz', nodes: 2, devices: 40, faults: OF_REDIS },
 };
 const MOST_TOLD = 15;
 

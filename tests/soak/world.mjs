@@ -17,7 +17,7 @@ import { Trouble } from './trouble.mjs';
 const FILES = 'files.example'; // its users are in a file
 const ASKED = 'asked.example'; // the callback knows its users
 const GRACE_S = 1;
-const MAX_CONTACTS = 4;
+const MAX_CONTACTS = { hash: 4, jambonz: 1 };
 const PING_S = patient(2);
 const CALLBACK_TIMEOUT_MS = 2000;
 const LOG_KEPT = 1 << 20;
@@ -37,11 +37,11 @@ export const CALLBACK_SETTLES_MS = patient(1000 + CALLBACK_TIMEOUT_MS + 500);
 const DEATH_MS = patient(13000);
 
 export class World {
-  /** `store`: "memory" or "redis"; `nodes`: how many; `faults`: weights by name. */
-  constructor({ name, seed, store, nodes, faults, devices }) {
-    Object.assign(this, { name, seed, store, faults, deviceCount: devices });
+  /** `store`: "memory" or "redis", with a `layout`; `nodes`: how many; `faults`: weights by name. */
+  constructor({ name, seed, store, layout = 'hash', nodes, faults, devices }) {
+    Object.assign(this, { name, seed, store, layout, faults, deviceCount: devices });
     this.random = new Random(seed, `${name} faults`);
-    this.model = new Model({ graceMs: GRACE_S * 1000, maxContacts: MAX_CONTACTS, slackMs: SLACK_MS });
+    this.model = new Model({ graceMs: GRACE_S * 1000, maxContacts: MAX_CONTACTS[layout], slackMs: SLACK_MS });
     this.trouble = new Trouble();
     this.counts = { actions: {}, answers: {}, faults: {} };
     this.closeMs = CLOSE_MS;
@@ -79,7 +79,8 @@ export class World {
         [FILES]: { users: 'users.json' },
         [ASKED]: { authCallback: this.callback.config({ timeoutMs: CALLBACK_TIMEOUT_MS }) },
       },
-      registrar: { minExpires: 2, maxContacts: MAX_CONTACTS, graceSeconds: GRACE_S },
+      redis: { layout: this.layout },
+      registrar: { minExpires: 2, maxContacts: MAX_CONTACTS[this.layout], graceSeconds: GRACE_S },
       ws: { pingSeconds: PING_S },
       limits: { handshakeSeconds: 30 }, // not what is measured here, on a busy machine
       logging: { level: 'info' },
@@ -271,7 +272,7 @@ export class World {
 
   async stored() {
     const alive = this.nodes.filter(({ isUp }) => isUp);
-    if (this.redis && (alive.length === 0 || this.random.chance(0.8))) return { where: 'redis', pairs: await this.redis.contacts() };
+    if (this.redis && (alive.length === 0 || this.random.chance(0.8))) return { where: 'redis', pairs: await this.redis.contacts('user:*', this.layout) };
     if (alive.length === 0) return undefined;
     const { name, server } = this.random.pick(alive);
     const pairs = [];

@@ -86,8 +86,8 @@ export class RedisServer {
       .map(([, value]) => JSON.parse(value));
   }
 
-  /** [id, contact] of every binding whose AOR matches, ids being `user@domain`. */
-  async contacts(pattern = 'user:*') {
+  /** [id, contact] of every binding whose AOR matches, ids being `user@domain`; one an AOR with `layout` jambonz. */
+  async contacts(pattern = 'user:*', layout = 'hash') {
     const keys = [];
     let cursor = '0';
     do {
@@ -97,12 +97,13 @@ export class RedisServer {
     } while (cursor !== '0');
     const pipeline = this.client.pipeline();
     const unique = [...new Set(keys)];
-    for (const key of unique) pipeline.hgetall(key);
+    for (const key of unique) layout === 'hash' ? pipeline.hgetall(key) : pipeline.get(key);
     const answers = await pipeline.exec();
-    return answers.flatMap(([error, fields], i) => {
+    return answers.flatMap(([error, found], i) => {
       if (error) throw error;
-      const bindings = Object.entries(fields).filter(([name]) => name.startsWith('binding:'));
-      return bindings.map(([, value]) => [unique[i].replace(/^user:/, ''), JSON.parse(value).contact]);
+      const hash = () => Object.entries(found).filter(([name]) => name.startsWith('binding:')).map(([, value]) => value);
+      const bindings = layout === 'hash' ? hash() : [found].filter((value) => value !== null);
+      return bindings.map((value) => [unique[i].replace(/^user:/, ''), JSON.parse(value).contact]);
     });
   }
 

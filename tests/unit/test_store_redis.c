@@ -116,6 +116,22 @@ static char *ask(const char *command)
     return redis_server_ask(server, command, answer, sizeof answer);
 }
 
+/* Two nodes on one empty Redis, both ready. */
+static void open_pair(struct node *one, struct node *two)
+{
+    ask("FLUSHALL");
+    open_node(one, "one", REDIS_LAYOUT_HASH);
+    open_node(two, "two", REDIS_LAYOUT_HASH);
+    run_until(one, NULL, is_ready);
+    run_until(two, NULL, is_ready);
+}
+
+static void close_pair(struct node *one, struct node *two)
+{
+    close_node(one);
+    close_node(two);
+}
+
 /* ---- The contract -------------------------------------------------------------------------- */
 
 static struct node contract_node;
@@ -306,8 +322,7 @@ static void tells_one_node_only(void **state)
         assert_heard(&second, STORE_REMOVED_BY_ADMIN, "sip:a@h");
         run_until(&one, NULL, has_read_notes);
         assert_heard(&first, STORE_REPLACED_ELSEWHERE, "sip:a@h");
-        close_node(&one);
-        close_node(&two);
+        close_pair(&one, &two);
     }
 }
 
@@ -417,11 +432,7 @@ static void keeps_what_was_flushed_again(void **state)
     };
     static const struct register_step there = STEP(2, "2", 1, B, BINDING_OK, "", "b there");
     struct node one, two;
-    ask("FLUSHALL");
-    open_node(&one, "one", REDIS_LAYOUT_HASH);
-    open_node(&two, "two", REDIS_LAYOUT_HASH);
-    run_until(&one, NULL, is_ready);
-    run_until(&two, NULL, is_ready);
+    open_pair(&one, &two);
     expect(&one, &here[0], 0);
     ask("FLUSHALL");
     expect(&one, &here[1], 0);
@@ -430,8 +441,7 @@ static void keeps_what_was_flushed_again(void **state)
     assert_int_equal(ask_node(&one, &here[2]).count, 3);
     run_until(&one, NULL, is_idle);
     assert_string_equal(count_bindings(), "3");
-    close_node(&one);
-    close_node(&two);
+    close_pair(&one, &two);
 }
 
 /* ---- Two nodes --------------------------------------------------------------------------------
@@ -451,11 +461,7 @@ static void shares_an_aor(void **state)
         STEP(3, "1", 7, A, BINDING_OK, "", "a moves there"),
     };
     struct node one, two;
-    ask("FLUSHALL");
-    open_node(&one, "one", REDIS_LAYOUT_HASH);
-    open_node(&two, "two", REDIS_LAYOUT_HASH);
-    run_until(&one, NULL, is_ready);
-    run_until(&two, NULL, is_ready);
+    open_pair(&one, &two);
     expect(&one, &here[0], 0);
     assert_int_equal(ask_node(&two, &there[0]).count, 2);
     expect(&two, &there[1], 0);
@@ -463,8 +469,7 @@ static void shares_an_aor(void **state)
     expect(&two, &there[2], 0);
     expect(&one, &here[2], 0);
     assert_string_equal(count_bindings(), "2");
-    close_node(&one);
-    close_node(&two);
+    close_pair(&one, &two);
 }
 
 static bool is_gone(struct node *n)
@@ -513,11 +518,7 @@ static void forgets_what_was_removed_elsewhere(void **state)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct node one, two;
         struct store_counts counts;
-        ask("FLUSHALL");
-        open_node(&one, "one", REDIS_LAYOUT_HASH);
-        open_node(&two, "two", REDIS_LAYOUT_HASH);
-        run_until(&one, NULL, is_ready);
-        run_until(&two, NULL, is_ready);
+        open_pair(&one, &two);
         expect(&one, &here, 0);
         if (row[i].is_away) {
             redis_server_kill(server);
@@ -540,8 +541,7 @@ static void forgets_what_was_removed_elsewhere(void **state)
         one.store->ops->count(one.store, &counts);
         if (counts.aors != 0)
             fail_msg("%s: still held", row[i].why);
-        close_node(&one);
-        close_node(&two);
+        close_pair(&one, &two);
     }
 }
 
@@ -564,11 +564,7 @@ static void removes_what_was_flushed_as_it_went(void **state)
     for (size_t i = 0; i < sizeof away / sizeof *away; i++) {
         struct node one, two;
         struct store_counts counts;
-        ask("FLUSHALL");
-        open_node(&one, "one", REDIS_LAYOUT_HASH);
-        open_node(&two, "two", REDIS_LAYOUT_HASH);
-        run_until(&one, NULL, is_ready);
-        run_until(&two, NULL, is_ready);
+        open_pair(&one, &two);
         expect(&one, &here, 0);
         for (size_t k = 0; k < away[i].count; k++)
             expect(&two, &away[i].step[k], 0);
@@ -581,8 +577,7 @@ static void removes_what_was_flushed_as_it_went(void **state)
         one.store->ops->count(one.store, &counts);
         if (counts.aors != 0)
             fail_msg("%s: still held", away[i].why);
-        close_node(&one);
-        close_node(&two);
+        close_pair(&one, &two);
     }
 }
 
@@ -597,11 +592,7 @@ static void leaves_a_binding_where_it_is_unless_it_moved_it(void **state)
         STEP(2, "2", 1, "", BINDING_OK, "", "afterwards"),
     };
     struct node one, two;
-    ask("FLUSHALL");
-    open_node(&one, "one", REDIS_LAYOUT_HASH);
-    open_node(&two, "two", REDIS_LAYOUT_HASH);
-    run_until(&one, NULL, is_ready);
-    run_until(&two, NULL, is_ready);
+    open_pair(&one, &two);
     expect(&one, &here, 0);
     redis_server_pause(server);
     expect(&two, &there[0], -EAGAIN);
@@ -610,8 +601,7 @@ static void leaves_a_binding_where_it_is_unless_it_moved_it(void **state)
     run_until(&two, NULL, is_settled);
     assert_int_equal(ask_node(&two, &there[1]).count, 1);
     assert_string_equal(ask("HGET user:a@example.com contact"), "sip:a@h");
-    close_node(&one);
-    close_node(&two);
+    close_pair(&one, &two);
 }
 
 /* What is told once more does not take the place of what was told later. */
@@ -626,11 +616,7 @@ static void tells_the_latest_removal(void **state)
     static const struct register_step there =
         STEP(3, "3", 1, A "Expires: 0\n", BINDING_OK, "", "a, there");
     struct node one, two;
-    ask("FLUSHALL");
-    open_node(&one, "one", REDIS_LAYOUT_HASH);
-    open_node(&two, "two", REDIS_LAYOUT_HASH);
-    run_until(&one, NULL, is_ready);
-    run_until(&two, NULL, is_ready);
+    open_pair(&one, &two);
     expect(&one, &here[0], 0);
     redis_server_kill(server);
     tell(&one);
@@ -647,8 +633,7 @@ static void tells_the_latest_removal(void **state)
     run_until(&two, NULL, knows_of_the_removal);
     run_until(&one, NULL, holds_nothing); /* having told its own removal again */
     assert_string_equal(count_bindings(), "0");
-    close_node(&one);
-    close_node(&two);
+    close_pair(&one, &two);
 }
 
 /* Redis reads the question for what others have removed, and cannot be heard any more. */
@@ -659,11 +644,7 @@ static void hears_what_was_removed_while_it_was_deaf(void **state)
     static const struct register_step away = STEP(1, "1", 2, A "Expires: 0\n", BINDING_OK, "", "");
     struct node one, two;
     struct store_counts counts;
-    ask("FLUSHALL");
-    open_node(&one, "one", REDIS_LAYOUT_HASH);
-    open_node(&two, "two", REDIS_LAYOUT_HASH);
-    run_until(&one, NULL, is_ready);
-    run_until(&two, NULL, is_ready);
+    open_pair(&one, &two);
     expect(&one, &here, 0);
     expect(&two, &away, 0);
     redis_server_pause(server);
@@ -673,8 +654,7 @@ static void hears_what_was_removed_while_it_was_deaf(void **state)
     run_until(&one, NULL, is_gone);
     one.store->ops->count(one.store, &counts);
     assert_int_equal(counts.aors, 0);
-    close_node(&one);
-    close_node(&two);
+    close_pair(&one, &two);
 }
 
 /* Redis comes back with what it held some seconds ago. */
@@ -718,19 +698,14 @@ static void takes_out_what_expired_beside_others(void **state)
     static const struct register_step there =
         STEP(1, "2", 1, B "Expires: 600\n", BINDING_OK, "", "b there");
     struct node one, two;
-    ask("FLUSHALL");
-    open_node(&one, "one", REDIS_LAYOUT_HASH);
-    open_node(&two, "two", REDIS_LAYOUT_HASH);
-    run_until(&one, NULL, is_ready);
-    run_until(&two, NULL, is_ready);
+    open_pair(&one, &two);
     expect(&one, &here, 0);
     expect(&two, &there, 0);
     assert_string_equal(count_bindings(), "2");
     one.now_ms = REGISTER_EPOCH_MS + 60000 + REGISTER_GRACE_MS;
     run_until(&one, NULL, has_one);
     assert_string_equal(ask("HGET user:a@example.com contact"), "sip:b@h");
-    close_node(&one);
-    close_node(&two);
+    close_pair(&one, &two);
 }
 
 /* Its time is over, and its timer has not fired yet. */

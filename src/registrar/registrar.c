@@ -2,7 +2,6 @@
 #include "trace.h"
 #include <aorta/clock.h>
 #include <aorta/log.h>
-#include <errno.h>
 #include <stdlib.h>
 
 enum {

@@ -64,6 +64,7 @@ struct transaction {
 
 /* ---- policy.c, which also has registrar_set_settings() ------------------------------------- */
 
+/* Of which no transaction is left; with its callback lanes, and its hold on the settings. */
 void policy_free(struct policy *policy);
 /* One transaction fewer lasts that began with it. */
 void policy_release(struct policy *policy);

@@ -46,7 +46,6 @@ struct transaction *txn_begin(struct registrar *r, const struct sip_source *sour
     return txn;
 }
 
-/* The transaction waits for somebody. */
 void txn_await(struct transaction *txn)
 {
     struct registrar *r = txn->r;

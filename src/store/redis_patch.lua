@@ -5,7 +5,7 @@
 --
 -- KEYS  1 the AOR   2 registrations of its realm   3 AORs with connections of the node in ARGV 5 and
 --       6   4 that node's lease   5 active-user (jambonz)   6 revision of the AOR
---       7 all nodes (set of "epoch node")   8 what clients have removed of this AOR (hash)
+--       7 all nodes (set of "epoch node")   8 tombstones: what was removed of this AOR (hash)
 -- ARGV  1 the next revision   2 now (ms)   3 grace (ms)   4 AOR   5 node   6 its epoch
 --       7 transports whose bindings go with their connection: " ws wss "
 --       8 prefix of all nodes' lists of what they hold no more
@@ -86,6 +86,7 @@ end
 
 -- Those who are away for longer may write again what was removed meanwhile.
 local REMEMBERED_MS = 600000
+local REMEMBERED = 1024 -- removals of one AOR; those above it are not remembered
 
 local function tell(other, id, upto)
   redis.call('RPUSH', ARGV[8] .. other, id .. ' ' .. upto .. ' ' .. ARGV[4])
@@ -127,7 +128,8 @@ while ARGV[at] do
   elseif what == 'tell' then
     local id, upto = take(), take()
     local before = redis.call('HGET', KEYS[8], id) -- what is told once more may be older
-    if not before or tonumber(before) < tonumber(upto) then
+    if before and tonumber(before) < tonumber(upto) or
+      not before and redis.call('HLEN', KEYS[8]) < REMEMBERED then
       redis.call('HSET', KEYS[8], id, upto)
     end
     redis.call('PEXPIRE', KEYS[8], REMEMBERED_MS)

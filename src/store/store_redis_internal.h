@@ -168,7 +168,7 @@ void redis_gone_free_notes(struct redis_gone *note);
 
 void redis_told_init(struct redis_told_list *list);
 void redis_told_fini(struct redis_told_list *list);
-/* Redis has carried out `removal`, which is copied. */
+/* Redis was told `removal`, which is copied. */
 void redis_told_note(struct redis_store *r, struct str aor, const struct redis_removal *removal);
 /* Redis may have lost it: what was noted lately waits at its AOR to be told again. */
 void redis_told_repeat(struct redis_store *r);

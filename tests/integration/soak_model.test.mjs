@@ -38,6 +38,7 @@ describe('the model of the soak test', () => {
     [(m) => [register(m, 1000, 'x'), look(m, 12400, 'x')], 0, 'within grace and slack'],
     [(m) => [register(m, 1000, 'x'), look(m, 12600, 'x')], 1, 'it should have expired'],
     [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), lookIn(m, 'redis', 12600, 'x')], 0, 'expired, and its node is dead'],
+    [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), remove(m, 2000, 'x'), lookIn(m, 'redis', 2020, 'x')], 1, 'removed, though its node is dead'],
     [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), look(m, 12600, 'x')], 1, 'an answer lists what a dead node held'],
     [(m) => [register(m, 1000, 'x'), orphan(m, 'x'), register(m, 2000, 'x'), lookIn(m, 'redis', 13600, 'x')], 1, 'another node holds it now'],
     [(m) => [register(m, 1000, 'x'), remove(m, 2000, 'x'), look(m, 2020, 'x')], 1, 'it was removed'],

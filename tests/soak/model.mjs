@@ -26,7 +26,7 @@ export class Model {
   entry(aorName, uri) {
     const { entries } = this.aor(aorName);
     if (!entries.has(uri))
-      entries.set(uri, { aor: aorName, uri, must: false, mustUntil: 0, mayUntil: 0, isOrphan: false, flux: 0, version: 0, touched: -1, refreshed: [0, 0], history: [] });
+      entries.set(uri, { aor: aorName, uri, must: false, mustUntil: 0, mayUntil: 0, expiresUntil: 0, isOrphan: false, flux: 0, version: 0, touched: -1, refreshed: [0, 0], history: [] });
     return entries.get(uri);
   }
 
@@ -99,7 +99,7 @@ export class Model {
     const [own] = op.touches;
     own.must = !op.isContested;
     own.mustUntil = op.start + expiresS * 1000;
-    own.mayUntil = now + expiresS * 1000 + this.graceMs + this.slackMs;
+    own.mayUntil = own.expiresUntil = now + expiresS * 1000 + this.graceMs + this.slackMs;
     own.refreshed = [op.start, now];
     own.holder = holder;
     own.deathMs = 0;
@@ -241,8 +241,9 @@ export class Model {
   /** `stored`: what was read between `from` and `to`, {where, pairs: [aor, uri]}; `before`: versions()
    * before it. */
   compareStore(from, to, { where, pairs }, before) {
-    // An orphan past its time is nobody's to take out of Redis until its AOR is next written: readers leave it
-    // out (README), and so does every answer.
+    // An orphan that has expired is nobody's to take out of Redis until its AOR is next written: readers leave it
+    // out (README), and so does every answer. One that was removed or taken over must go as everybody else.
+    const mayStand = ({ isOrphan, mayUntil, expiresUntil }) => isOrphan && where === 'redis' && mayUntil === expiresUntil;
     const there = new Set(pairs.map(([aor, uri]) => `${aor} ${uri}`));
     this.checked++;
     for (const entry of before.keys()) {
@@ -253,7 +254,7 @@ export class Model {
       if (entry.must && entry.mustUntil > to && !isStored && !mayJustGo) {
         this.violation(to, `not in the store, says ${where} (read from ${from} to ${to})`, entry);
         entry.must = false; // told once
-      } else if (isStored && entry.mayUntil < from && !(entry.isOrphan && where === 'redis')) {
+      } else if (isStored && entry.mayUntil < from && !mayStand(entry)) {
         this.violation(to, `still in the store, says ${where}, ${from - entry.mayUntil} ms after it should have gone`, entry);
         entry.mayUntil = to + 600000;
       }

@@ -1,5 +1,6 @@
 // Clients, reloads and faults at random, watched by a model of what the clients were told.
-//   node tests/soak/soak.mjs [--seconds=60] [--seed=N] [--worlds=memory,redis] (or jambonz) [--trace]
+//   node tests/soak/soak.mjs [--seconds=60] [--seed=N] [--worlds=memory,redis,jambonz] [--trace]
+// Without --worlds: memory and redis.
 // The seed that is printed brings the same clients, choices and faults back; when they meet is up to
 // the machine. Exit status 0: nothing was found that must not be.
 import fs from 'node:fs';

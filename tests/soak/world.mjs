@@ -216,7 +216,7 @@ export class World {
     const goes = (entry) => isHeld(entry) && (!this.redis || entry.holder.isStream);
     const isUnwritten = (entry) => this.trouble.isOn('store') && isHeld(entry);
     this.model.each(Date.now(), (entry) => {
-      entry.isOrphan ||= isHeld(entry);
+      entry.isOrphan ||= isHeld(entry) && !goes(entry);
       if (!goes(entry) && !isUnwritten(entry)) return undefined;
       entry.must = false;
       return goes(entry) ? `${node.name} is about to end` : `${node.name} ends, perhaps before it has written it again`;

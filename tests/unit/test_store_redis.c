@@ -226,6 +226,16 @@ static void tell(struct node *n)
     n->now_ms = REGISTER_EPOCH_MS + 1000;
 }
 
+/* Both know that it is away: who did not would be back later than the other one. */
+static void kill_redis_of(struct node *one, struct node *two)
+{
+    redis_server_kill(server);
+    tell(one);
+    run_until(one, NULL, is_away);
+    tell(two);
+    run_until(two, NULL, is_away);
+}
+
 /* ---- What is told ----------------------------------------------------------------------------
  */
 
@@ -521,11 +531,7 @@ static void forgets_what_was_removed_elsewhere(void **state)
         open_pair(&one, &two);
         expect(&one, &here, 0);
         if (row[i].is_away) {
-            redis_server_kill(server);
-            tell(&one); /* or it would be back after the other one, and write again what is gone */
-            run_until(&one, NULL, is_away);
-            tell(&two);
-            run_until(&two, NULL, is_away);
+            kill_redis_of(&one, &two);
         }
         expect(&two, &away, row[i].is_away ? -EAGAIN : 0);
         if (row[i].is_away) {
@@ -618,11 +624,7 @@ static void tells_the_latest_removal(void **state)
     struct node one, two;
     open_pair(&one, &two);
     expect(&one, &here[0], 0);
-    redis_server_kill(server);
-    tell(&one);
-    run_until(&one, NULL, is_away);
-    tell(&two);
-    run_until(&two, NULL, is_away);
+    kill_redis_of(&one, &two);
     expect(&one, &here[1], -EAGAIN);
     redis_server_start(server);
     run_until(&one, NULL, is_settled);
@@ -725,6 +727,47 @@ static void removes_what_has_just_expired(void **state)
     run_until(&n, NULL, is_idle);
     assert_string_equal(count_bindings(), "0");
     close_node(&n);
+}
+
+/* Thousands of clients have moved to another node at once. */
+static void reads_all_notes(void **state)
+{
+    (void)state;
+    struct node n;
+    ask("FLUSHALL");
+    open_node(&n, "one", REDIS_LAYOUT_HASH);
+    run_until(&n, NULL, is_ready);
+    ask("EVAL \"for i = 1, 40000 do redis.call('RPUSH', KEYS[1], '0000000000000001 1 u' .. i .. "
+        "'@example.com') end\" 1 aorta:user:gone:one");
+    tell(&n);
+    run_until(&n, NULL, has_read_notes);
+    close_node(&n);
+}
+
+static void remembers_so_many_removals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fill, *left;
+    } row[] = {
+        {"1023", "1024"},
+        {"1024", "1024"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct node n;
+        char fill[256];
+        ask("FLUSHALL");
+        open_node(&n, "one", REDIS_LAYOUT_HASH);
+        run_until(&n, NULL, is_ready);
+        snprintf(fill, sizeof fill,
+                 "EVAL \"for i = 1, %s do redis.call('HSET', KEYS[1], i, 1) end\" 1 "
+                 "aorta:user:removed:a@example.com",
+                 row[i].fill);
+        ask(fill);
+        remove_all(&n);
+        assert_string_equal(ask("HLEN aorta:user:removed:a@example.com"), row[i].left);
+        close_node(&n);
+    }
 }
 
 static bool is_swept(struct node *n)
@@ -873,6 +916,8 @@ int main(void)
         cmocka_unit_test(removes_what_was_flushed_as_it_went),
         cmocka_unit_test(leaves_a_binding_where_it_is_unless_it_moved_it),
         cmocka_unit_test(tells_the_latest_removal),
+        cmocka_unit_test(reads_all_notes),
+        cmocka_unit_test(remembers_so_many_removals),
         cmocka_unit_test(hears_what_was_removed_while_it_was_deaf),
         cmocka_unit_test(removes_again_what_an_older_redis_brings_back),
         cmocka_unit_test(takes_out_what_expired_beside_others),

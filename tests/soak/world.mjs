@@ -209,6 +209,7 @@ export class World {
   /** `node` ends (`end()` does it) and comes back after `ms`. */
   async restartNode(node, end, ms) {
     this.event(`${node.name} ends`);
+    const began = Date.now();
     node.isUp = false;
     const { life } = node;
     node.life++;
@@ -226,7 +227,9 @@ export class World {
     this.model.each(now, (entry) => {
       if (!goes(entry)) return undefined;
       entry.must = false;
-      entry.mayUntil = this.redis ? Math.min(entry.mayUntil, now + DEATH_MS) : now;
+      // What had closed or gone silent, and nobody had seen to yet, is for the sweep now.
+      const mayStand = this.redis && entry.mayUntil > began;
+      entry.mayUntil = mayStand ? now + DEATH_MS : Math.min(entry.mayUntil, now);
       entry.deathMs = DEATH_MS;
       return `${node.name} has ended`;
     });

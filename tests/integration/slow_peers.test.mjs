@@ -17,6 +17,10 @@ const isWeb = (kind) => kind === 'ws' || kind === 'wss';
 
 const counts = async (server) => (await server.page('/api/v1/status')).json();
 const connections = async (server) => (await counts(server)).connections.total;
+async function isEmpty(server) {
+  const { connections, registrations } = await counts(server);
+  return connections.total === 0 && registrations.total === 0;
+}
 
 /** A phone of `user` on a connection of `kind` that the test holds itself. */
 async function openWirePhone(t, server, kind, options) {
@@ -83,9 +87,8 @@ describe('slow and broken peers', { concurrency: true }, () => {
             const wires = await Promise.all(Array.from({ length: 3 }, () => Wire.open(t, server, kind)));
             await Promise.all(wires.map((wire) => reach(wire, server)));
             wires.forEach(end);
-            await until(`${how}: no connection is left`, () => fileCount(server.pid) <= files, 3000);
-            const { connections, registrations } = await counts(server);
-            assert.deepEqual([how, connections.total, registrations.total], [how, 0, 0]);
+            // All of it at once: the server may accept one of them after its peer is gone.
+            await until(`${how}: nothing is left`, async () => fileCount(server.pid) <= files && (await isEmpty(server)), 3000);
           }
           const phone = await openPhone(t, server, kind, { user: 'bob' });
           assertStatus(await phone.register(), 200, 'others are served');

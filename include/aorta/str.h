@@ -38,9 +38,20 @@ bool str_ends_nocase(struct str s, struct str suffix);
 /* Takes the same time whatever the contents; only the lengths may show. */
 bool str_eq_constant_time(struct str a, struct str b);
 /* Position of `c`, or s.len. */
-size_t str_find(struct str s, char c);
+static inline size_t str_find(struct str s, char c)
+{
+    const char *found = s.len > 0 ? memchr(s.ptr, c, s.len) : NULL;
+    return found ? (size_t)(found - s.ptr) : s.len;
+}
 /* s[from..to), both clamped to the text. */
-struct str str_slice(struct str s, size_t from, size_t to);
+static inline struct str str_slice(struct str s, size_t from, size_t to)
+{
+    if (to > s.len)
+        to = s.len;
+    if (from > to)
+        from = to;
+    return (struct str){from > 0 ? s.ptr + from : s.ptr, to - from}; /* NULL + 0 is no pointer */
+}
 /* Without spaces, tabs and line ends at either end. */
 struct str str_trim(struct str s);
 /* Cuts `*rest` at the first `sep`: *head is what came before, *rest what comes after.

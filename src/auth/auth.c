@@ -377,10 +377,15 @@ void auth_check(struct auth *auth, const struct auth_request *request, struct ar
 static void put_quoted(struct buf *b, struct str text)
 {
     buf_put_char(b, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-            buf_put_char(b, '\\');
-        buf_put_char(b, text.ptr[i]);
+    while (text.len > 0) {
+        size_t plain = str_find(str_slice(text, 0, str_find(text, '\\')), '"');
+        buf_put_str(b, str_slice(text, 0, plain));
+        text = str_slice(text, plain, text.len);
+        if (text.len > 0) {
+            char escape[] = {'\\', text.ptr[0]};
+            buf_put(b, escape, sizeof escape);
+            text = str_slice(text, 1, text.len);
+        }
     }
     buf_put_char(b, '"');
 }

@@ -104,7 +104,10 @@ void buf_put_u64(struct buf *b, uint64_t n)
     buf_put(b, digits + at, sizeof digits - at);
 }
 
-static const char hex_digit[] = "0123456789abcdef";
+static char hex_digit(unsigned nibble)
+{
+    return (char)(nibble + (nibble < 10 ? '0' : 'a' - 10));
+}
 
 void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n)
 {
@@ -112,10 +115,12 @@ void buf_put_hex(struct buf *b, const uint8_t *bytes, size_t n)
         n = SIZE_MAX / 2; /* for which there is no room */
     if (!buf_reserve(b, n * 2))
         return;
+    char *out = b->data + b->len;
     for (size_t i = 0; i < n; i++) {
-        b->data[b->len++] = hex_digit[bytes[i] >> 4];
-        b->data[b->len++] = hex_digit[bytes[i] & 15];
+        out[2 * i] = hex_digit(bytes[i] >> 4);
+        out[2 * i + 1] = hex_digit(bytes[i] & 15);
     }
+    b->len += n * 2;
 }
 
 /* Printed aside first: vsnprintf() ends its text with a zero for which `b` may have no room. */

@@ -50,7 +50,9 @@ uint64_t siphash13(const uint64_t key[2], const void *bytes, size_t n)
         absorb(&s, load_word(p, 8));
 
     uint64_t last = (uint64_t)n << 56; /* the length's low byte closes the text */
-    if (left > 0)
+    if (left > 0 && n >= 8)
+        last |= load_word(p + left - 8, 8) >> (64 - 8 * left); /* without those absorbed before */
+    else if (left > 0)
         last |= load_word(p, left);
     absorb(&s, last);
     s.c ^= 0xff;

@@ -11,6 +11,19 @@ static unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
+/* Where the first eight bytes that are not the same on both sides begin, or the last few. */
+static size_t skip_same(struct str a, struct str b, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t x, y; n - i >= sizeof x; i += sizeof x) {
+        memcpy(&x, a.ptr + i, sizeof x);
+        memcpy(&y, b.ptr + i, sizeof y);
+        if (x != y)
+            break;
+    }
+    return i;
+}
+
 bool str_eq_nocase(struct str a, struct str b)
 {
     return a.len == b.len && str_starts_nocase(a, b);
@@ -20,7 +33,7 @@ bool str_starts_nocase(struct str s, struct str prefix)
 {
     if (prefix.len > s.len)
         return false;
-    for (size_t i = 0; i < prefix.len; i++)
+    for (size_t i = skip_same(s, prefix, prefix.len); i < prefix.len; i++)
         if (s.ptr[i] != prefix.ptr[i] && lower(s.ptr[i]) != lower(prefix.ptr[i]))
             return false;
     return true;
@@ -37,25 +50,16 @@ bool str_eq_constant_time(struct str a, struct str b)
 {
     if (a.len != b.len)
         return false;
-    volatile unsigned char difference = 0; /* volatile: or the compiler may stop at the first */
-    for (size_t i = 0; i < a.len; i++)
+    volatile uint64_t difference = 0; /* volatile: or the compiler may stop at the first */
+    size_t i = 0;
+    for (uint64_t x, y; a.len - i >= sizeof x; i += sizeof x) {
+        memcpy(&x, a.ptr + i, sizeof x);
+        memcpy(&y, b.ptr + i, sizeof y);
+        difference |= x ^ y;
+    }
+    for (; i < a.len; i++)
         difference |= (unsigned char)(a.ptr[i] ^ b.ptr[i]);
     return difference == 0;
-}
-
-size_t str_find(struct str s, char c)
-{
-    const char *found = s.len > 0 ? memchr(s.ptr, c, s.len) : NULL;
-    return found ? (size_t)(found - s.ptr) : s.len;
-}
-
-struct str str_slice(struct str s, size_t from, size_t to)
-{
-    if (to > s.len)
-        to = s.len;
-    if (from > to)
-        from = to;
-    return (struct str){from > 0 ? s.ptr + from : s.ptr, to - from}; /* NULL + 0 is no pointer */
 }
 
 static bool is_space(char c)

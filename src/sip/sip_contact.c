@@ -40,10 +40,8 @@ static const char *read_q(struct str value, struct sip_contact *out)
  * RFC 5626 4.1 has a URN in it, which is ASCII. */
 static const char *read_instance(struct str value, struct sip_contact *out)
 {
-    bool is_good = value.ptr[0] == '"' && value.len > strlen("\"\"");
-    for (size_t i = 0; i < value.len; i++)
-        is_good &= value.ptr[i] >= ' ' && value.ptr[i] <= '~';
-    if (!is_good)
+    bool is_quoted = value.ptr[0] == '"' && value.len > strlen("\"\"");
+    if (!is_quoted || !sip_is_printable(value, ' '))
         return "Bad Contact sip.instance parameter";
     out->instance = value;
     return NULL;

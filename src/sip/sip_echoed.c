@@ -36,9 +36,9 @@ static void read_via(struct sip_reader *r, struct str value, struct sip_via *via
 
 static void read_vias(struct sip_reader *r)
 {
-    struct sip_values values = {.header = SIP_HEADER_VIA};
+    struct sip_values values = sip_values_of(r, SIP_HEADER_VIA);
     struct str value;
-    while (sip_read_value(r, &values, &value)) {
+    while (sip_read_value(&values, &value)) {
         size_t i = r->request->via_count;
         if (i == r->limits->vias) {
             sip_refuse_for_limit(r, LIMIT_VIAS, "Too many Via values");
@@ -127,10 +127,7 @@ static void read_call_id(struct sip_reader *r)
         return;
     }
     r->request->call_id = line->value;
-    bool is_bad = str_is_empty(line->value);
-    for (size_t i = 0; i < line->value.len; i++)
-        is_bad |= line->value.ptr[i] <= ' ' || line->value.ptr[i] > '~';
-    if (is_bad)
+    if (str_is_empty(line->value) || !sip_is_printable(line->value, '!'))
         sip_refuse(r, "Bad Call-ID header");
 }
 

@@ -111,6 +111,18 @@ static struct str unfold(struct str first, struct str *rest, struct arena *arena
     return whole;
 }
 
+/* Behind those of the same header. */
+static void append(struct sip_lines *lines, enum sip_header header, struct str value)
+{
+    struct sip_line *line = &lines->line[lines->count++];
+    *line = (struct sip_line){.value = value};
+    if (lines->first[header])
+        lines->last[header]->next = line;
+    else
+        lines->first[header] = line;
+    lines->last[header] = line;
+}
+
 static void add_line(struct sip_lines *lines, struct str text)
 {
     if (lines->count == lines->max_lines) {
@@ -125,20 +137,20 @@ static void add_line(struct sip_lines *lines, struct str text)
         note_fault(lines, has_colon ? "Bad header name" : "Header line without colon");
         return;
     }
-    struct sip_line *line = &lines->line[lines->count++];
-    line->header = sip_header_lookup(name);
-    line->value = str_trim((struct str){text.ptr + colon + 1, text.len - colon - 1});
+    struct str value = str_trim((struct str){text.ptr + colon + 1, text.len - colon - 1});
     if (lines->may_have_control && sip_has_control(text)) {
         /* The line is kept, so that a hidden topmost Via is not taken for an absent one. */
-        line->value = STR_NONE;
+        value = STR_NONE;
         note_fault(lines, "Control character in header");
     }
+    append(lines, sip_header_lookup(name), value);
 }
 
 void sip_lines_cut(struct str message, size_t max_lines, struct arena *arena, struct sip_lines *out)
 {
     out->start = out->body = STR_NONE;
     out->count = 0;
+    memset(out->first, 0, sizeof out->first);
     out->fault = NULL;
     out->max_lines = max_lines;
     out->has_too_many = false;

@@ -36,6 +36,8 @@ bool sip_is_all(struct str s, unsigned classes);
 /* The same, with %HH allowed anywhere. */
 bool sip_is_escaped(struct str s, unsigned classes);
 bool sip_is_hostname(struct str s);
+/* ASCII from `least` to '~' and nothing else. */
+bool sip_is_printable(struct str s, char least);
 /* Any control character but the tab? */
 bool sip_has_control(struct str s);
 /* May one of its lines have one? So that those of usual messages need not be asked one by one. */
@@ -85,25 +87,28 @@ enum sip_header {
     SIP_HEADER_REQUIRE,
     SIP_HEADER_AUTHORIZATION,
     SIP_HEADER_USER_AGENT,
+    SIP_HEADERS
 };
 enum sip_header sip_header_lookup(struct str name);
 
 struct sip_line {
-    enum sip_header header;
-    struct str value; /* unfolded and trimmed; empty when it held control characters */
+    struct str value;            /* unfolded and trimmed; empty when it held control characters */
+    const struct sip_line *next; /* of the same header; NULL: it is the last */
 };
 
 /* A message cut into lines. `fault` is the first thing wrong with them, NULL when all is well; the
  * lines that could be read are there in any case. */
 struct sip_lines {
     struct str start;
-    size_t count;
-    struct str body; /* all that follows the empty line */
+    const struct sip_line *first[SIP_HEADERS]; /* NULL: the header is absent */
+    struct str body;                           /* all that follows the empty line */
     const char *fault;
     size_t max_lines;
     bool has_too_many;     /* lines, which is the fault */
     bool is_out_of_memory; /* no room in the arena for an unfolded line */
     bool may_have_control; /* so each line is looked through */
+    size_t count;
+    struct sip_line *last[SIP_HEADERS]; /* only where there is a first */
     struct sip_line line[SIP_MAX_HEADER_LINES];
 };
 void sip_lines_cut(struct str message, size_t max_lines, struct arena *arena,
@@ -128,19 +133,16 @@ bool sip_has_fault(const struct sip_reader *r);
 /* 416 for another scheme, 400 with `bad_syntax` for no URI. */
 void sip_check_uri(struct sip_reader *r, enum sip_uri_error error, const char *bad_syntax);
 
-/* The next line of this header from `*at` on; NULL when there is none left. */
-const struct sip_line *sip_next_line(const struct sip_reader *r, enum sip_header header,
-                                     size_t *at);
 /* The line of a header that stands at most once; a second one is a fault. NULL: it is absent. */
 const struct sip_line *sip_single_line(struct sip_reader *r, enum sip_header header,
                                        const char *duplicate_reason);
-/* All values of a header, over commas and lines alike. Zeroed at first, but for `header`. */
+/* All values of a header, over commas and lines alike. */
 struct sip_values {
-    enum sip_header header;
-    size_t at;
-    struct str rest;
+    const struct sip_line *next;
+    struct str rest; /* of the line before it */
 };
-bool sip_read_value(const struct sip_reader *r, struct sip_values *values, struct str *value);
+struct sip_values sip_values_of(const struct sip_reader *r, enum sip_header header);
+bool sip_read_value(struct sip_values *values, struct str *value);
 
 void sip_read_echoed(struct sip_reader *r);
 void sip_read_register(struct sip_reader *r);

@@ -87,9 +87,8 @@ static void read_body(struct sip_reader *r)
 
 static void read_authorizations(struct sip_reader *r)
 {
-    size_t at = 0;
-    const struct sip_line *line;
-    while ((line = sip_next_line(r, SIP_HEADER_AUTHORIZATION, &at))) {
+    const struct sip_line *line = r->lines.first[SIP_HEADER_AUTHORIZATION];
+    for (; line; line = line->next) {
         if (r->request->authorization_count == SIP_MAX_AUTHORIZATIONS) {
             sip_refuse(r, "Too many Authorization headers");
             return;
@@ -101,9 +100,9 @@ static void read_authorizations(struct sip_reader *r)
 static void read_supported(struct sip_reader *r)
 {
     struct sip_request *request = r->request;
-    struct sip_values values = {.header = SIP_HEADER_SUPPORTED};
+    struct sip_values values = sip_values_of(r, SIP_HEADER_SUPPORTED);
     struct str tag;
-    while (sip_read_value(r, &values, &tag)) {
+    while (sip_read_value(&values, &tag)) {
         request->supports_outbound |= str_eq_nocase(tag, STR("outbound"));
         request->supports_path |= str_eq_nocase(tag, STR("path"));
         request->supports_gruu |= str_eq_nocase(tag, STR("gruu"));
@@ -119,9 +118,9 @@ static bool is_known_option(struct str tag)
 /* "a, b" takes at most twice what the lines have: each tag but the last had a comma of its own. */
 static bool begin_unsupported(struct sip_reader *r, struct buf *out)
 {
-    size_t at = 0, bytes = 0;
-    const struct sip_line *line;
-    while ((line = sip_next_line(r, SIP_HEADER_REQUIRE, &at)))
+    size_t bytes = 0;
+    const struct sip_line *line = r->lines.first[SIP_HEADER_REQUIRE];
+    for (; line; line = line->next)
         bytes += 2 * line->value.len + strlen(", ");
     char *text = bytes > 0 ? arena_alloc(r->arena, bytes) : NULL;
     if (!text && bytes > 0)
@@ -132,12 +131,12 @@ static bool begin_unsupported(struct sip_reader *r, struct buf *out)
 
 static void read_require(struct sip_reader *r)
 {
-    struct sip_values values = {.header = SIP_HEADER_REQUIRE};
+    struct sip_values values = sip_values_of(r, SIP_HEADER_REQUIRE);
     struct str tag;
     struct buf unsupported;
     if (!begin_unsupported(r, &unsupported))
         return;
-    while (sip_read_value(r, &values, &tag)) {
+    while (sip_read_value(&values, &tag)) {
         if (!sip_is_all(tag, SIP_TOKEN)) {
             sip_refuse(r, "Bad Require header");
             return;
@@ -152,8 +151,7 @@ static void read_require(struct sip_reader *r)
 
 static void read_user_agent(struct sip_reader *r)
 {
-    size_t at = 0;
-    const struct sip_line *line = sip_next_line(r, SIP_HEADER_USER_AGENT, &at);
+    const struct sip_line *line = r->lines.first[SIP_HEADER_USER_AGENT];
     if (line)
         r->request->user_agent = line->value;
 }

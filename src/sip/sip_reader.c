@@ -36,32 +36,27 @@ void sip_check_uri(struct sip_reader *r, enum sip_uri_error error, const char *b
         sip_refuse(r, bad_syntax);
 }
 
-const struct sip_line *sip_next_line(const struct sip_reader *r, enum sip_header header, size_t *at)
-{
-    while (*at < r->lines.count) {
-        const struct sip_line *line = &r->lines.line[(*at)++];
-        if (line->header == header)
-            return line;
-    }
-    return NULL;
-}
-
 const struct sip_line *sip_single_line(struct sip_reader *r, enum sip_header header,
                                        const char *duplicate_reason)
 {
-    size_t at = 0;
-    const struct sip_line *line = sip_next_line(r, header, &at);
-    if (line && sip_next_line(r, header, &at))
+    const struct sip_line *line = r->lines.first[header];
+    if (line && line->next)
         sip_refuse(r, duplicate_reason);
     return line;
 }
 
-bool sip_read_value(const struct sip_reader *r, struct sip_values *values, struct str *value)
+struct sip_values sip_values_of(const struct sip_reader *r, enum sip_header header)
+{
+    return (struct sip_values){.next = r->lines.first[header]};
+}
+
+bool sip_read_value(struct sip_values *values, struct str *value)
 {
     while (!sip_next_value(&values->rest, value)) {
-        const struct sip_line *line = sip_next_line(r, values->header, &values->at);
+        const struct sip_line *line = values->next;
         if (!line)
             return false;
+        values->next = line->next;
         values->rest = line->value.ptr ? line->value : STR("");
     }
     return true;

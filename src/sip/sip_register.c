@@ -19,9 +19,9 @@ static void read_expires(struct sip_reader *r)
 /* Room for as many as there may be: commas inside quotes count too, which does no harm. */
 static bool begin_contacts(struct sip_reader *r)
 {
-    size_t at = 0, most = 0;
-    const struct sip_line *line;
-    while (most < r->limits->contacts && (line = sip_next_line(r, SIP_HEADER_CONTACT, &at))) {
+    size_t most = 0;
+    const struct sip_line *line = r->lines.first[SIP_HEADER_CONTACT];
+    for (; line && most < r->limits->contacts; line = line->next) {
         struct str rest = line->value;
         most++;
         for (size_t comma; most < r->limits->contacts && (comma = str_find(rest, ',')) < rest.len;
@@ -39,11 +39,11 @@ static bool begin_contacts(struct sip_reader *r)
 static void read_contacts(struct sip_reader *r)
 {
     struct sip_request *request = r->request;
-    struct sip_values values = {.header = SIP_HEADER_CONTACT};
+    struct sip_values values = sip_values_of(r, SIP_HEADER_CONTACT);
     struct str value;
     if (!begin_contacts(r))
         return;
-    for (size_t count = 0; sip_read_value(r, &values, &value); count++) {
+    for (size_t count = 0; sip_read_value(&values, &value); count++) {
         bool is_wildcard = str_eq(value, STR("*"));
         if (count > 0 && (is_wildcard || request->contact_is_wildcard)) {
             sip_refuse(r, "Contact with wildcard and other contacts");
@@ -84,9 +84,9 @@ static bool is_path(struct str value)
 static void read_paths(struct sip_reader *r)
 {
     struct sip_request *request = r->request;
-    struct sip_values values = {.header = SIP_HEADER_PATH};
+    struct sip_values values = sip_values_of(r, SIP_HEADER_PATH);
     struct str value;
-    while (sip_read_value(r, &values, &value)) {
+    while (sip_read_value(&values, &value)) {
         if (!is_path(value)) {
             sip_refuse(r, "Bad Path header");
             return;

@@ -94,6 +94,14 @@ bool sip_has_control(struct str s)
     return found != 0;
 }
 
+bool sip_is_printable(struct str s, char least)
+{
+    unsigned char span = (unsigned char)('~' - least), found = 0;
+    for (size_t i = 0; i < s.len; i++)
+        found |= (unsigned char)((unsigned char)(s.ptr[i] - least) > span);
+    return !found;
+}
+
 bool sip_has_stray_control(struct str message)
 {
     unsigned char found = 0;

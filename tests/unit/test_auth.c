@@ -317,9 +317,10 @@ static void challenges_read_as_browsers_want(void **state)
         bool is_stale;
         const char *end;
     } row[] = {
-        {"example.com", "example.com", false, "qop=\"auth\"\r\n"            },
-        {"example.com", "example.com", true,  "qop=\"auth\", stale=true\r\n"},
-        {"a\"b\\c",     "a\\\"b\\\\c", false, "qop=\"auth\"\r\n"            },
+        {"example.com", "example.com",       false, "qop=\"auth\"\r\n"            },
+        {"example.com", "example.com",       true,  "qop=\"auth\", stale=true\r\n"},
+        {"a\"b\\c",     "a\\\"b\\\\c",       false, "qop=\"auth\"\r\n"            },
+        {"\\\"\"a\\",   "\\\\\\\"\\\"a\\\\", false, "qop=\"auth\"\r\n"            },
     };
     struct world w;
     struct client c;

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "auth/digest_internal.h"
+#include "auth/hex_internal.h"
 #include <aorta/buf.h>
 #include <errno.h>
 
@@ -15,6 +16,38 @@ static const char *hex_of(char text[DIGEST_MAX_HEX + 1], const uint8_t *bytes, s
     buf_put_hex(&b, bytes, n);
     buf_put_char(&b, '\0');
     return text;
+}
+
+/* Sixteen digits are read at once: so each length that a nonce may have, and a byte that is no
+ * digit at each place. */
+static void reads_hex(void **state)
+{
+    (void)state;
+    enum { LONGEST = 41 };
+    static const char digit[] = "0123456789abcdefABCDEF";
+    for (size_t n = 0; n <= LONGEST; n++) {
+        char text[2 * LONGEST];
+        uint8_t bytes[LONGEST], right[LONGEST];
+        for (size_t i = 0; i < 2 * n; i++) {
+            size_t which = (7 * i + n) % strlen(digit);
+            uint8_t value = (uint8_t)(which < 16 ? which : which - 6);
+            text[i] = digit[which];
+            right[i / 2] = (uint8_t)(i % 2 == 0 ? value << 4 : right[i / 2] | value);
+        }
+        assert_true(hex_read((struct str){text, 2 * n}, bytes, n));
+        assert_memory_equal(bytes, right, n);
+        assert_false(hex_read((struct str){text, 2 * n}, bytes, n + 1));
+        for (size_t i = 0; i < 2 * n; i++) {
+            char whole = text[i];
+            for (int c = 0; c < 256; c++) {
+                text[i] = (char)c;
+                bool is_digit = c != 0 && strchr(digit, c) != NULL;
+                if (hex_read((struct str){text, 2 * n}, bytes, n) != is_digit)
+                    fail_msg("byte %d at %zu of %zu", c, i, 2 * n);
+            }
+            text[i] = whole;
+        }
+    }
 }
 
 struct exchange {
@@ -171,6 +204,7 @@ static void names_in_any_case(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_hex),
         cmocka_unit_test(agrees_with_the_rfcs),
         cmocka_unit_test(ha1_is_the_usual_one),
         cmocka_unit_test(names_in_any_case),

@@ -42,6 +42,25 @@ static void compares(void **state)
     assert_false(str_eq(STR("a\0b"), STR("a\0c"))); /* a zero ends nothing */
 }
 
+/* Eight bytes are compared at once: so each length up to 40, and a difference at each place. */
+static void compares_long_texts(void **state)
+{
+    (void)state;
+    char a[40], b[40];
+    for (size_t len = 1; len <= sizeof a; len++)
+        for (size_t at = 0; at < len; at++) {
+            memset(a, 'n', sizeof a);
+            memset(b, 'n', sizeof b);
+            struct str x = {a, len}, y = {b, len};
+            assert_true(str_eq_constant_time(x, y) && str_eq_nocase(x, y));
+            b[at] = 'N';
+            assert_false(str_eq_constant_time(x, y));
+            assert_true(str_eq_nocase(x, y));
+            b[at] = 'o';
+            assert_false(str_eq_constant_time(x, y) || str_eq_nocase(x, y));
+        }
+}
+
 static void finds_and_slices(void **state)
 {
     (void)state;
@@ -184,6 +203,9 @@ static void hashes(void **state)
         {"a",                     0x407448d2b89b1813},
         {"abcdefg",               0x6db12aae9070f506},
         {"abcdefgh",              0x3f7b849c0b8e35ea},
+        {"abcdefghi",             0xf89b34a3d11eb6e5},
+        {"abcdefghijklmno",       0x1fd27a29b0e9dc7a},
+        {"abcdefghijklmnop",      0x94f60d3d29e6a312},
         {"sip:alice@example.com", 0x5a14f194bcd47dd4},
     };
     for (size_t i = 0; i < COUNT(row); i++)
@@ -270,15 +292,11 @@ static void names_transports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),
-        cmocka_unit_test(finds_and_slices),
-        cmocka_unit_test(trims),
-        cmocka_unit_test(splits),
-        cmocka_unit_test(reads_numbers),
-        cmocka_unit_test(hashes),
-        cmocka_unit_test(hashes_quickly),
-        cmocka_unit_test(checks_utf8),
-        cmocka_unit_test(names_transports),
+        cmocka_unit_test(compares),         cmocka_unit_test(compares_long_texts),
+        cmocka_unit_test(finds_and_slices), cmocka_unit_test(trims),
+        cmocka_unit_test(splits),           cmocka_unit_test(reads_numbers),
+        cmocka_unit_test(hashes),           cmocka_unit_test(hashes_quickly),
+        cmocka_unit_test(checks_utf8),      cmocka_unit_test(names_transports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* aorta/bans.h - addresses that are not served. Shared by all workers; any thread. Asking about an
- * address that is not banned costs one load. */
+/* aorta/bans.h - addresses, or of IPv6 networks of 64 bits, that are not served. Shared by all
+ * workers; any thread. Asking about an address that is not banned costs a few loads. */
 #ifndef AORTA_BANS_H
 #define AORTA_BANS_H
 #include <aorta/net_address.h>
@@ -9,10 +9,12 @@ enum { BAN_REASON_BYTES = 120, BANS_MAX = 50000 };
 
 struct bans;
 struct ban {
-    struct net_address ip; /* its port is 0 */
-    uint64_t until_ms;     /* clock_now_ms(); BAN_FOR_EVER */
-    struct str reason;     /* cut to BAN_REASON_BYTES */
+    struct net_network net; /* one address, or a /64 of IPv6 */
+    uint64_t until_ms;      /* clock_now_ms(); BAN_FOR_EVER */
+    struct str reason;      /* cut to BAN_REASON_BYTES */
 };
+/* Can it be banned at all: is it one address, or a /64 of IPv6? */
+bool ban_is_possible(const struct net_network *net);
 
 /* NULL when out of memory. Call str_hash_seed() before. */
 struct bans *bans_new(void);
@@ -21,12 +23,13 @@ void bans_free(struct bans *bans);
 int bans_set_exempt(struct bans *bans, const struct net_networks *never_ban,
                     const struct net_networks *trusted_proxies);
 
-/* An address that is banned already gets the later end. 0; -EPERM: exempt; -ENOSPC: BANS_MAX (none
- * for ever is pushed out by one for a time; the next to end goes first); -ENOMEM. */
+/* What is banned already gets the later end. 0; -EINVAL: not possible; -EPERM: exempt, or some of
+ * it is; -ENOSPC: BANS_MAX (none for ever is pushed out by one for a time; the next to end goes
+ * first); -ENOMEM. */
 int bans_add(struct bans *bans, const struct ban *ban, uint64_t now_ms);
-/* -ENOENT when it is not banned. */
-int bans_lift(struct bans *bans, const struct net_address *ip);
-/* The hot question, asked for each datagram and connection. */
+/* -ENOENT when just that is not banned. */
+int bans_lift(struct bans *bans, const struct net_network *net);
+/* The hot question, asked for each datagram and connection: it, or the network that it is in. */
 bool bans_has(struct bans *bans, const struct net_address *ip, uint64_t now_ms);
 /* Rises with each address that becomes banned: who sees another number than before closes the
  * connections of those that are. */

@@ -36,6 +36,12 @@ uint64_t net_address_hash_ip(const struct net_address *a);
 
 /* ---- Networks ------------------------------------------------------------------------------ */
 
+enum {
+    NET_IPV4_BITS = 32,
+    NET_IPV6_BITS = 128,
+    NET_CUSTOMER_IPV6_BITS = 64, /* each customer has at least so much */
+};
+
 struct net_network {
     struct net_address address; /* with zeros behind its prefix */
     unsigned prefix_bits;
@@ -50,5 +56,10 @@ struct net_networks {
 int net_network_parse(struct net_network *network, struct str text);
 /* "192.0.2.0/24"; a single address without its prefix. */
 struct str net_network_text(const struct net_network *network, char text[NET_ADDRESS_TEXT]);
+/* `a` alone, but of IPv6 the network of its first `ipv6_bits` (1 to 128). Without port and zone. */
+struct net_network net_network_of(const struct net_address *a, unsigned ipv6_bits);
+bool net_network_same(const struct net_network *a, const struct net_network *b);
 bool net_networks_have(const struct net_networks *networks, const struct net_address *a);
+/* Is there an address that is in `network` and in one of them? */
+bool net_networks_overlap(const struct net_networks *networks, const struct net_network *network);
 #endif

@@ -35,10 +35,8 @@ void address_rates_free(struct address_rates *rates)
 
 static uint64_t hash_of(const struct net_address *address)
 {
-    struct net_address network = *address;
-    if (network.any.sa_family == AF_INET6)
-        memset(network.v6.sin6_addr.s6_addr + 8, 0, 8);
-    return net_address_hash_ip(&network);
+    struct net_network network = net_network_of(address, NET_CUSTOMER_IPV6_BITS);
+    return net_address_hash_ip(&network.address);
 }
 
 static struct entry *find(struct entry set[WAYS], uint32_t tag)

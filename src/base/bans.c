@@ -12,7 +12,7 @@ enum { BUCKETS = 1 << 20 }; /* at BANS_MAX nine of ten strangers still meet an e
 struct entry {
     struct entry *next; /* in its bucket */
     uint64_t hash, until_ms;
-    struct net_address ip;
+    struct net_network net;
     size_t heap_at; /* while it is banned */
     bool is_lifted;
     bool is_known;                           /* to others: we have published it, or they have */
@@ -114,29 +114,16 @@ static void unqueue_change(struct bans *bans, struct entry *e)
 
 /* ---- Entries ------------------------------------------------------------------------------- */
 
-/* Nothing but the IP: no port, no zone, plain IPv4 where it is IPv4. */
-static struct net_address bare(const struct net_address *ip)
-{
-    struct net_address plain = *ip, out = {0};
-    net_address_unmap(&plain);
-    out.any.sa_family = plain.any.sa_family;
-    if (plain.any.sa_family == AF_INET6)
-        out.v6.sin6_addr = plain.v6.sin6_addr;
-    else
-        out.v4.sin_addr = plain.v4.sin_addr;
-    return out;
-}
-
 static _Atomic(struct entry *) *bucket_of(struct bans *bans, uint64_t hash)
 {
     return &bans->bucket[hash % BUCKETS];
 }
 
-static struct entry *find(struct bans *bans, const struct net_address *ip)
+static struct entry *find(struct bans *bans, const struct net_network *net)
 {
-    uint64_t hash = net_address_hash_ip(ip);
+    uint64_t hash = net_address_hash_ip(&net->address);
     struct entry *e = atomic_load_explicit(bucket_of(bans, hash), memory_order_relaxed);
-    while (e && (e->hash != hash || !net_address_same_ip(&e->ip, ip)))
+    while (e && (e->hash != hash || !net_network_same(&e->net, net)))
         e = e->next;
     return e;
 }
@@ -152,10 +139,10 @@ static void set_reason(struct entry *e, struct str reason)
     e->reason_bytes = n;
 }
 
-static void link_entry(struct bans *bans, struct entry *e, const struct net_address *ip)
+static void link_entry(struct bans *bans, struct entry *e, const struct net_network *net)
 {
-    e->ip = bare(ip);
-    e->hash = net_address_hash_ip(ip);
+    e->net = net_network_of(&net->address, net->prefix_bits);
+    e->hash = net_address_hash_ip(&e->net.address);
     _Atomic(struct entry *) *bucket = bucket_of(bans, e->hash);
     e->next = atomic_load_explicit(bucket, memory_order_relaxed);
     atomic_store_explicit(bucket, e, memory_order_relaxed);
@@ -229,7 +216,7 @@ static void change_ban(struct bans *bans, struct entry *e, const struct ban *ban
 static struct ban view(const struct entry *e)
 {
     return (struct ban){
-        e->ip, e->until_ms, {e->reason, e->reason_bytes}
+        e->net, e->until_ms, {e->reason, e->reason_bytes}
     };
 }
 
@@ -261,9 +248,10 @@ void bans_free(struct bans *bans)
 
 /* ---- Networks that nobody can ban ---------------------------------------------------------- */
 
-static bool is_exempt(const struct bans *bans, const struct net_address *ip)
+static bool is_exempt(const struct bans *bans, const struct net_network *net)
 {
-    return net_networks_have(&bans->never_ban, ip) || net_networks_have(&bans->trusted_proxies, ip);
+    return net_networks_overlap(&bans->never_ban, net) ||
+           net_networks_overlap(&bans->trusted_proxies, net);
 }
 
 static int copy_networks(const struct net_networks *from, struct net_networks *to)
@@ -297,7 +285,7 @@ static void keep_only(struct bans *bans, stays_fn *stays)
 
 static bool is_bannable(const struct bans *bans, struct entry *e)
 {
-    return !is_exempt(bans, &e->ip);
+    return !is_exempt(bans, &e->net);
 }
 
 int bans_set_exempt(struct bans *bans, const struct net_networks *never_ban,
@@ -332,7 +320,7 @@ static int add_new(struct bans *bans, const struct ban *ban)
         free(e);
         return rc;
     }
-    link_entry(bans, e, &ban->ip);
+    link_entry(bans, e, &ban->net);
     begin_ban(bans, e, ban);
     queue_change(bans, e);
     return 0;
@@ -352,12 +340,12 @@ static int revive(struct bans *bans, struct entry *e, const struct ban *ban)
 
 static int add_locked(struct bans *bans, const struct ban *ban, uint64_t now_ms)
 {
-    if (is_exempt(bans, &ban->ip))
+    if (is_exempt(bans, &ban->net))
         return -EPERM;
     if (ban->until_ms <= now_ms)
         return 0;
     drop_ended(bans, now_ms);
-    struct entry *e = find(bans, &ban->ip);
+    struct entry *e = find(bans, &ban->net);
     if (!e)
         return add_new(bans, ban);
     if (e->is_lifted)
@@ -369,8 +357,17 @@ static int add_locked(struct bans *bans, const struct ban *ban, uint64_t now_ms)
     return 0;
 }
 
+bool ban_is_possible(const struct net_network *net)
+{
+    if (net->address.any.sa_family != AF_INET6)
+        return net->prefix_bits == NET_IPV4_BITS;
+    return net->prefix_bits == NET_IPV6_BITS || net->prefix_bits == NET_CUSTOMER_IPV6_BITS;
+}
+
 int bans_add(struct bans *bans, const struct ban *ban, uint64_t now_ms)
 {
+    if (!ban_is_possible(&ban->net))
+        return -EINVAL;
     pthread_mutex_lock(&bans->lock);
     int rc = add_locked(bans, ban, now_ms);
     pthread_mutex_unlock(&bans->lock);
@@ -390,10 +387,10 @@ static void lift(struct bans *bans, struct entry *e)
     queue_change(bans, e);
 }
 
-int bans_lift(struct bans *bans, const struct net_address *ip)
+int bans_lift(struct bans *bans, const struct net_network *net)
 {
     pthread_mutex_lock(&bans->lock);
-    struct entry *e = find(bans, ip);
+    struct entry *e = find(bans, net);
     bool is_banned = e && !e->is_lifted;
     if (is_banned)
         lift(bans, e);
@@ -403,9 +400,9 @@ int bans_lift(struct bans *bans, const struct net_address *ip)
 
 /* ---- Questions ----------------------------------------------------------------------------- */
 
-static bool has_locked(struct bans *bans, const struct net_address *ip, uint64_t now_ms)
+static bool has_locked(struct bans *bans, const struct net_network *net, uint64_t now_ms)
 {
-    struct entry *e = find(bans, ip);
+    struct entry *e = find(bans, net);
     if (!e || e->is_lifted)
         return false;
     if (e->until_ms > now_ms)
@@ -414,17 +411,25 @@ static bool has_locked(struct bans *bans, const struct net_address *ip, uint64_t
     return false;
 }
 
+static bool has(struct bans *bans, const struct net_network *net, uint64_t now_ms)
+{
+    uint64_t hash = net_address_hash_ip(&net->address);
+    if (!atomic_load_explicit(bucket_of(bans, hash), memory_order_relaxed))
+        return false;
+    pthread_mutex_lock(&bans->lock);
+    bool is_banned = has_locked(bans, net, now_ms);
+    pthread_mutex_unlock(&bans->lock);
+    return is_banned;
+}
+
 bool bans_has(struct bans *bans, const struct net_address *ip, uint64_t now_ms)
 {
     if (count_of(bans) == 0)
         return false;
-    uint64_t hash = net_address_hash_ip(ip);
-    if (!atomic_load_explicit(bucket_of(bans, hash), memory_order_relaxed))
-        return false;
-    pthread_mutex_lock(&bans->lock);
-    bool has = has_locked(bans, ip, now_ms);
-    pthread_mutex_unlock(&bans->lock);
-    return has;
+    struct net_network alone = net_network_of(ip, NET_IPV6_BITS);
+    struct net_network customer = net_network_of(ip, NET_CUSTOMER_IPV6_BITS);
+    return has(bans, &alone, now_ms) ||
+           (customer.prefix_bits < alone.prefix_bits && has(bans, &customer, now_ms));
 }
 
 uint64_t bans_generation(const struct bans *bans)
@@ -483,7 +488,7 @@ void bans_unpublish_all(struct bans *bans)
 
 static bool counts(const struct bans *bans, const struct ban *ban, uint64_t now_ms)
 {
-    return ban->until_ms > now_ms && !is_exempt(bans, &ban->ip);
+    return ban->until_ms > now_ms && ban_is_possible(&ban->net) && !is_exempt(bans, &ban->net);
 }
 
 /* As many blank entries as the list has addresses that are new here, so that nothing can fail once
@@ -492,7 +497,7 @@ static int prepare_entries(struct bans *bans, const struct ban *list, size_t cou
                            struct entry **blank)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!counts(bans, &list[i], now_ms) || find(bans, &list[i].ip))
+        if (!counts(bans, &list[i], now_ms) || find(bans, &list[i].net))
             continue;
         struct entry *e = calloc(1, sizeof *e);
         if (!e)
@@ -506,7 +511,7 @@ static int prepare_entries(struct bans *bans, const struct ban *list, size_t cou
 /* What is banned here already: as they say, unless we have yet to tell them of a later end. */
 static void hear_of_known(struct bans *bans, const struct ban *ban)
 {
-    struct entry *e = find(bans, &ban->ip);
+    struct entry *e = find(bans, &ban->net);
     if (!e || e->is_lifted)
         return;
     e->is_known = e->is_listed = true;
@@ -519,10 +524,10 @@ static void hear_of_known(struct bans *bans, const struct ban *ban)
 static void hear_of_new(struct bans *bans, const struct ban *ban, struct entry **blank)
 {
     struct entry *e = *blank;
-    if (!e || find(bans, &ban->ip) || make_room(bans, ban->until_ms) < 0)
+    if (!e || find(bans, &ban->net) || make_room(bans, ban->until_ms) < 0)
         return;
     *blank = e->next;
-    link_entry(bans, e, &ban->ip);
+    link_entry(bans, e, &ban->net);
     e->is_known = true;
     begin_ban(bans, e, ban);
 }

@@ -222,11 +222,11 @@ uint64_t net_address_hash_ip(const struct net_address *a)
 
 /* ---- Networks ------------------------------------------------------------------------------ */
 
-enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS };
+enum { MAPPED_BITS = NET_IPV6_BITS - NET_IPV4_BITS };
 
 static unsigned address_bits(const struct net_address *a)
 {
-    return a->any.sa_family == AF_INET6 ? V6_BITS : V4_BITS;
+    return a->any.sa_family == AF_INET6 ? NET_IPV6_BITS : NET_IPV4_BITS;
 }
 
 /* One way to write each: "08" might be meant as octal. */
@@ -259,7 +259,7 @@ static void network_unmap(struct net_network *network)
     if (network->prefix_bits < MAPPED_BITS)
         return;
     net_address_unmap(&network->address);
-    if (address_bits(&network->address) == V4_BITS)
+    if (address_bits(&network->address) == NET_IPV4_BITS)
         network->prefix_bits -= MAPPED_BITS;
 }
 
@@ -296,6 +296,40 @@ static bool network_has(const struct net_network *network, const struct net_addr
     return network->address.any.sa_family == plain->any.sa_family &&
            starts_with_bits(ip_bytes(plain), (const uint8_t *)ip_bytes(&network->address).ptr,
                             network->prefix_bits);
+}
+
+struct net_network net_network_of(const struct net_address *a, unsigned ipv6_bits)
+{
+    struct net_address plain = unmapped(a);
+    struct net_network out = {.prefix_bits = NET_IPV4_BITS};
+    out.address.any.sa_family = plain.any.sa_family;
+    if (plain.any.sa_family != AF_INET6) {
+        out.address.v4.sin_addr = plain.v4.sin_addr;
+        return out;
+    }
+    uint8_t *bytes = out.address.v6.sin6_addr.s6_addr;
+    size_t whole = ipv6_bits / 8, inside = ipv6_bits % 8;
+    memcpy(bytes, plain.v6.sin6_addr.s6_addr, whole);
+    if (inside > 0)
+        bytes[whole] = plain.v6.sin6_addr.s6_addr[whole] & (uint8_t)(0xff00 >> inside);
+    out.prefix_bits = ipv6_bits;
+    return out;
+}
+
+bool net_network_same(const struct net_network *a, const struct net_network *b)
+{
+    return a->prefix_bits == b->prefix_bits && net_address_same_ip(&a->address, &b->address);
+}
+
+bool net_networks_overlap(const struct net_networks *networks, const struct net_network *network)
+{
+    for (size_t i = 0; i < networks->count; i++) {
+        const struct net_network *each = &networks->item[i];
+        bool is_wider = each->prefix_bits <= network->prefix_bits;
+        if (is_wider ? network_has(each, &network->address) : network_has(network, &each->address))
+            return true;
+    }
+    return false;
 }
 
 bool net_networks_have(const struct net_networks *networks, const struct net_address *a)

@@ -198,7 +198,7 @@ static const struct config_option options[] = {
     {.key = "limits.connectionsPerIp", .type = &config_type_count,
      .offset = MEMBER(connections_per_ip),
      .min = 1, .max = 10000000, .fallback = "1000",
-     .help = "of them, from one IP address"},
+     .help = "of them, from one IP address (IPv6: from one /64)"},
     {.key = "limits.handshakes", .type = &config_type_count, .offset = MEMBER(handshakes),
      .min = 1, .max = 512, .fallback = "512",
      .help = "TLS handshakes and WebSocket upgrades under way at a time, of each thread"},

@@ -68,7 +68,7 @@ void event_put_ban(struct buf *b, struct str node, const struct ban *ban, int64_
     buf_put_u64(b, now_ms);
     buf_put_str(b, node);
     buf_put_str(b, STR(",\"ip\":\""));
-    buf_put_str(b, net_address_ip(&ban->ip, ip));
+    buf_put_str(b, net_network_text(&ban->net, ip));
     buf_put_char(b, '"');
     if (seconds < 0)
         buf_put_str(b, STR(",\"seconds\":-1"));

@@ -229,10 +229,12 @@ static bool may_be_cached_refresh(const struct transaction *txn)
     return txn->config->refresh_cache && txn->request.contact_count > 0;
 }
 
-static int add_ban(struct transaction *txn, int64_t seconds, struct str reason, enum metric counted)
+/* Of IPv6 the network of so many bits that the client is in. */
+static int add_ban(struct transaction *txn, unsigned ipv6_bits, int64_t seconds, struct str reason,
+                   enum metric counted)
 {
     const struct ban ban = {
-        .ip = txn->source.remote,
+        .net = net_network_of(&txn->source.remote, ipv6_bits),
         .until_ms = seconds < 0 ? BAN_FOR_EVER : txn->now_ms + (uint64_t)seconds * 1000,
         .reason = reason,
     };
@@ -248,7 +250,7 @@ static void ban_as_told(struct transaction *txn)
 {
     int64_t seconds = txn->verdict.ban_s;
     char text[NET_ADDRESS_TEXT];
-    int rc = add_ban(txn, seconds, STR("blacklisted by the authentication callback"),
+    int rc = add_ban(txn, NET_IPV6_BITS, seconds, STR("blacklisted by the authentication callback"),
                      METRIC_BANNED_BY_CALLBACK);
     if (!ratelimit_take(&txn->r->refusal_log, txn->now_ms))
         return;
@@ -256,6 +258,18 @@ static void ban_as_told(struct transaction *txn)
              LOG_STR("ip", net_address_ip(&txn->source.remote, text)), LOG_NUM("seconds", seconds),
              LOG_STR("aor", txn->aor),
              LOG_TEXT("why", rc == -EPERM ? "limits.neverBan" : "callback"));
+}
+
+/* As failures are counted: or he who has a /64 would go on from its next address. Unless somebody
+ * in it is exempt. */
+static int ban_for_failures(struct transaction *txn)
+{
+    const struct str reason = STR("more than limits.failedAuthPerMinute");
+    int64_t seconds = txn->config->ban_s;
+    int rc = add_ban(txn, NET_CUSTOMER_IPV6_BITS, seconds, reason, METRIC_BANNED_FOR_FAILURES);
+    if (rc == -EPERM)
+        rc = add_ban(txn, NET_IPV6_BITS, seconds, reason, METRIC_BANNED_FOR_FAILURES);
+    return rc;
 }
 
 /* Wrong credentials, whoever found that out. Who has none yet, or old ones, only begins. */
@@ -267,8 +281,7 @@ static void count_failure(struct transaction *txn)
                            config->failed_auth_per_minute, MINUTE_MS,
                            txn->now_ms) == ADDRESS_RATE_PASS)
         return;
-    if (add_ban(txn, config->ban_s, STR("more than limits.failedAuthPerMinute"),
-                METRIC_BANNED_FOR_FAILURES) == 0)
+    if (ban_for_failures(txn) == 0)
         txn_limit_reached(txn, LIMIT_FAILED_AUTH);
 }
 

@@ -47,14 +47,14 @@ struct redis_node {
     /* Bans */
     char version[24]; /* that was read last; empty: none */
     bool is_loading_bans;
-    struct net_address lift[LIFTS_KEPT]; /* that Redis has not taken yet */
+    struct net_network lift[LIFTS_KEPT]; /* that Redis has not taken yet */
     size_t lift_count;
 };
 
 /* A ban or a lift on its way to Redis. */
 struct publication {
     struct redis_node *node;
-    struct net_address ip;
+    struct net_network net;
     bool is_lift;
 };
 
@@ -100,7 +100,7 @@ static void on_published(void *arg, const struct redis_reply *reply)
     if (!is_taken && !p->is_lift)
         bans_unpublish_all(n->r->cluster->bans);
     if (!is_taken && p->is_lift && n->lift_count < LIFTS_KEPT)
-        n->lift[n->lift_count++] = p->ip;
+        n->lift[n->lift_count++] = p->net;
     free(p);
 }
 
@@ -110,14 +110,14 @@ static int publish(struct redis_node *n, const struct ban *ban, bool is_lift)
     struct buf b;
     buf_init_fixed(&b, json, sizeof json);
     put_ban(&b, ban);
-    struct str key = str_from(n->r->cluster->bans_key), ip = net_address_ip(&ban->ip, ip_text);
+    struct str key = str_from(n->r->cluster->bans_key), ip = net_network_text(&ban->net, ip_text);
     const struct str set[] = {STR("HSET"), key, ip, buf_str(&b)};
     const struct str lift[] = {STR("HDEL"), key, ip};
     const struct str next[] = {STR("INCR"), str_from(n->r->cluster->bans_version_key)};
     struct publication *p = malloc(sizeof *p);
     if (!p)
         return -ENOMEM;
-    *p = (struct publication){n, ban->ip, is_lift};
+    *p = (struct publication){n, ban->net, is_lift};
     int rc = is_lift ? redis_client_send(n->r->client, lift, 3, on_published, p)
                      : redis_client_send(n->r->client, set, 4, on_published, p);
     if (rc < 0) {
@@ -137,7 +137,7 @@ static void publish_all(struct redis_node *n)
     struct ban ban = {.until_ms = 0};
     bool is_lift;
     while (n->lift_count > 0) {
-        ban.ip = n->lift[--n->lift_count];
+        ban.net = n->lift[--n->lift_count];
         if (publish(n, &ban, true) < 0)
             return;
     }
@@ -158,7 +158,7 @@ static bool read_ban(struct str ip, const cJSON *json, struct ban *out)
     *out =
         (struct ban){.until_ms = is_for_ever ? BAN_FOR_EVER : (uint64_t)until->valuedouble,
                      .reason = cJSON_IsString(reason) ? str_from(reason->valuestring) : STR_NONE};
-    return net_address_parse(&out->ip, ip, 0) == 0;
+    return net_network_parse(&out->net, ip) == 0 && ban_is_possible(&out->net);
 }
 
 static void clear_ended(struct redis_node *n, struct str ip)

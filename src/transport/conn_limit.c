@@ -34,7 +34,8 @@ void conn_limit_free(struct conn_limit *limit)
 
 static _Atomic uint32_t *slot_of(struct conn_limit *limit, const struct net_address *remote)
 {
-    return &limit->by_ip[net_address_hash_ip(remote) % SLOTS];
+    struct net_network customer = net_network_of(remote, NET_CUSTOMER_IPV6_BITS);
+    return &limit->by_ip[net_address_hash_ip(&customer.address) % SLOTS];
 }
 
 static bool take(_Atomic uint32_t *count, const _Atomic uint32_t *max, uint32_t room)

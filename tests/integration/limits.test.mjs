@@ -337,6 +337,57 @@ describe('limits', { concurrency: 4 }, () => {
     assert.equal(await metric(server, 'limits.failedAuthPerMinute'), 0);
   });
 
+  describe('of IPv6 a /64 counts as one address', () => {
+    const trusted = { trustedProxies: ['127.0.0.1'] };
+    const openAs = (t, server, client) => openPhone(t, server, 'ws', { headers: { 'X-Forwarded-For': client } });
+
+    it('limits.failedAuthPerMinute bans all of it, until that is lifted', async (t) => {
+      const server = await startServer(t, { config: { ...trusted, limits: { failedAuthPerMinute: 3, neverBan: [] } } });
+      const bystander = await openAs(t, server, '2001:db8:1:3::1');
+      assertStatus(await bystander.register(), 200);
+      const phones = [];
+      for (let i = 1; i <= 4; i++) {
+        phones.push(await openAs(t, server, `2001:db8:1:2::${i}`));
+        assertStatus(await phones.at(-1).register(WRONG), 403);
+      }
+      const { bans } = (await server.get('/api/v1/bans')).json();
+      assert.deepEqual(bans.map(({ ip }) => ip), ['2001:db8:1:2::/64']);
+      await Promise.all(phones.map((phone) => phone.client.closes()));
+      await assert.rejects(openAs(t, server, '2001:db8:1:2:ffff::5'), /403/);
+      assertStatus(await bystander.send(bystander.build()), 200, 'of the next /64');
+      assert.equal((await server.api('DELETE', '/api/v1/bans/2001:db8:1:2::1')).status, 404, 'not banned alone');
+      assert.equal((await server.api('DELETE', '/api/v1/bans/2001:db8:1:2::%2F64')).status, 204);
+      assertStatus(await (await openAs(t, server, '2001:db8:1:2::1')).register(), 200);
+    });
+
+    it('but only the address where somebody in it is never banned', async (t) => {
+      const limits = { failedAuthPerMinute: 1, neverBan: ['2001:db8:1:2::7'] };
+      const server = await startServer(t, { config: { ...trusted, limits } });
+      const exempt = await openAs(t, server, '2001:db8:1:2::7');
+      const phone = await openAs(t, server, '2001:db8:1:2::1');
+      for (let i = 0; i < 2; i++) assertStatus(await phone.register(WRONG), 403);
+      assert.deepEqual((await server.get('/api/v1/bans')).json().bans.map(({ ip }) => ip), ['2001:db8:1:2::1']);
+      assertStatus(await exempt.register(), 200);
+    });
+
+    it('limits.requestsPerSecondPerIp', async (t) => {
+      const server = await startServer(t, { config: { ...trusted, limits: { requestsPerSecondPerIp: 4 } } });
+      const phones = [];
+      for (let i = 1; i <= 8; i++) phones.push(await openAs(t, server, `2001:db8:1:2::${i}`));
+      const other = await openAs(t, server, '2001:db8:1:3::1');
+      for (const phone of phones) phone.client.send(phone.build({ contact: null }).toString());
+      await until('one of them is told', async () => (await metric(server, 'limits.requestsPerSecondPerIp')) > 0);
+      assertStatus(await other.send(other.build({ contact: null })), 401, 'the next /64 is not');
+    });
+
+    it('limits.connectionsPerIp', async (t) => {
+      const server = await startServer(t, { config: { ...trusted, limits: { connectionsPerIp: 2 } } });
+      for (const client of ['2001:db8:1:2::1', '2001:db8:1:2::2']) await openAs(t, server, client);
+      await assert.rejects(openAs(t, server, '2001:db8:1:2::3'), /503/);
+      await openAs(t, server, '2001:db8:1:3::1');
+    });
+  });
+
   it('limits.scanners false answers them', async (t) => {
     const server = await startServer(t, { config: { limits: { scanners: false } } });
     const phone = await openPhone(t, server, 'udp');

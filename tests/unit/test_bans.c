@@ -23,7 +23,8 @@ static struct net_address address(const char *ip)
 
 static struct ban ban_of(const char *ip, uint64_t until_ms, const char *reason)
 {
-    return (struct ban){address(ip), until_ms, str_from(reason)};
+    struct net_address a = address(ip);
+    return (struct ban){net_network_of(&a, NET_IPV6_BITS), until_ms, str_from(reason)};
 }
 
 static struct net_network network(const char *ip, unsigned bits)
@@ -46,7 +47,7 @@ static void take_ban(void *arg, const struct ban *ban)
 {
     struct listing *l = arg;
     assert_true(l->count < COUNT(l->ban));
-    assert_int_equal(net_address_port(&ban->ip), 0);
+    assert_int_equal(net_address_port(&ban->net.address), 0);
     size_t i = l->count++;
     for (; i > 0 && l->ban[i - 1].until_ms > ban->until_ms; i--)
         l->ban[i] = l->ban[i - 1];
@@ -56,7 +57,7 @@ static void take_ban(void *arg, const struct ban *ban)
 static void put_ban(struct buf *b, const struct ban *ban)
 {
     char text[NET_ADDRESS_TEXT];
-    buf_put_str(b, net_address_ip(&ban->ip, text));
+    buf_put_str(b, net_network_text(&ban->net, text));
     if (ban->until_ms == BAN_FOR_EVER)
         buf_put_text(b, "=ever");
     else
@@ -97,7 +98,7 @@ static size_t read_list(const char *text, struct ban *list, size_t max)
         struct str end = str_slice(item, equals + 1, item.len);
         uint64_t until_s = 0;
         list[count] = (struct ban){.until_ms = BAN_FOR_EVER};
-        assert_int_equal(net_address_parse(&list[count].ip, str_slice(item, 0, equals), 0), 0);
+        assert_int_equal(net_network_parse(&list[count].net, str_slice(item, 0, equals)), 0);
         if (!str_eq(end, STR("ever"))) {
             assert_int_equal(str_to_u64(end, 100000, &until_s), 0);
             list[count].until_ms = until_s * 1000;
@@ -109,8 +110,8 @@ static size_t read_list(const char *text, struct ban *list, size_t max)
 
 enum step_kind {
     ADD,     /* the first of `bans`; `result` is its errno */
-    LIFT,    /* `bans` is an address */
-    HAS,     /* likewise; `result` is 1 or 0 */
+    LIFT,    /* `bans` is an address or a network */
+    HAS,     /* an address; `result` is 1 or 0 */
     EXEMPT,  /* 198.51.100.0/24 and 2001:db8:1::/48 from now on */
     TAKE,    /* all that is unpublished: `bans` as "+192.0.2.1=60 -192.0.2.2=60" */
     AGAIN,   /* bans_unpublish_all() */
@@ -133,6 +134,7 @@ static int play(struct bans *bans, const struct step *step, uint64_t *generation
     uint64_t now_ms = step->at_s * 1000;
     struct ban list[8];
     struct net_address ip;
+    struct net_network net;
     char text[512];
     struct buf b;
     buf_init_fixed(&b, text, sizeof text);
@@ -142,8 +144,8 @@ static int play(struct bans *bans, const struct step *step, uint64_t *generation
         assert_int_equal(read_list(step->bans, list, 1), 1);
         return bans_add(bans, list, now_ms);
     case LIFT:
-        ip = address(step->bans);
-        return bans_lift(bans, &ip);
+        assert_int_equal(net_network_parse(&net, str_from(step->bans)), 0);
+        return bans_lift(bans, &net);
     case HAS:
         ip = address(step->bans);
         return bans_has(bans, &ip, now_ms);
@@ -190,6 +192,7 @@ static void play_all(const struct step *step, size_t count)
 #define A "192.0.2.1"
 #define B "192.0.2.2"
 #define C "2001:db8::1"
+#define N "2001:db8::/64" /* where C is */
 
 static void bans_for_a_time(void **state)
 {
@@ -228,6 +231,41 @@ static void bans_for_a_time(void **state)
     PLAY(step);
 }
 
+/* Of IPv6 a whole /64, which does not mix with the addresses in it. */
+static void bans_networks(void **state)
+{
+    (void)state;
+    static const struct step step[] = {
+        {0,  ADD,     N "=60",                                             0,       "the network"                      },
+        {0,  HAS,     C,                                                   1,       "is in it"                         },
+        {0,  HAS,     "2001:db8::",                                        1,       "its first address"                },
+        {0,  HAS,     "2001:db8:0:0:f::9",                                 1,       "the last one of its kind"         },
+        {0,  HAS,     "2001:db8:0:1::1",                                   0,       "the next network"                 },
+        {0,  LIFT,    C,                                                   -ENOENT, "not banned alone"                 },
+        {0,  LIFT,    "2001:db8::",                                        -ENOENT, "nor is the address with that name"},
+        {0,  ADD,     C "=90",                                             0,       "that one for longer"              },
+        {0,  ADD,     "2001:db8::=ever",                                   0,       "the same bytes, another ban"      },
+        {0,  ALL,     N "=60 " C "=90 2001:db8::=ever",                    0,       ""                                 },
+        {0,  TAKE,    "+" N "=60 +" C "=90 +2001:db8::=ever",              0,       ""                                 },
+        {0,  ADD,     N "=70",                                             0,       "a later end"                      },
+        {60, HAS,     "2001:db8::2",                                       1,       ""                                 },
+        {70, HAS,     "2001:db8::2",                                       0,       "over"                             },
+        {70, HAS,     C,                                                   1,       "is still banned alone"            },
+        {70, LIFT,    C,                                                   0,       ""                                 },
+        {70, HAS,     C,                                                   0,       ""                                 },
+        {70, ADD,     N "=90",                                             0,       ""                                 },
+        {70, LIFT,    N,                                                   0,       ""                                 },
+        {70, HAS,     C,                                                   0,       ""                                 },
+        {70, ADD,     "2001:db8::/63=90",                                  -EINVAL, "neither an address nor a /64"     },
+        {70, ADD,     "2001:db8::/128=90",                                 0,       "an address"                       },
+        {70, ADD,     "192.0.2.0/24=90",                                   -EINVAL, "none for IPv4"                    },
+        {70, REPLACE, "2001:db8:7::/64=90 2001:db8::/32=90 10.0.0.0/8=90", 0,
+         "what another version may have written"                                                                       },
+        {70, ALL,     "2001:db8:7::/64=90",                                0,       "is left out"                      },
+    };
+    PLAY(step);
+}
+
 static void exempts_networks(void **state)
 {
     (void)state;
@@ -241,12 +279,33 @@ static void exempts_networks(void **state)
         {0, ADD,     "198.51.100.0=60",                           -EPERM, "neverBan"             },
         {0, ADD,     "::ffff:198.51.100.255=60",                  -EPERM, "in an IPv6 socket"    },
         {0, ADD,     "2001:db8:1:2::=60",                         -EPERM, "trustedProxies"       },
+        {0, ADD,     "2001:db8:1:2::/64=60",                      -EPERM, "all of it is exempt"  },
         {0, ADD,     "198.51.101.0=60",                           0,      "just outside"         },
         {0, REPLACE, "198.51.100.7=60 2001:db8:1::7=60 " B "=40", 0,      ""                     },
         {0, ALL,     B "=40 " A "=50 198.51.101.0=60",            0,      "left out"             },
         {0, TAKE,    "+" A "=50 +198.51.101.0=60",                0,      "nor lifted for others"},
     };
     PLAY(step);
+}
+
+/* A /64 with somebody in it who is never banned cannot be banned, only the others one by one. */
+static void exempts_single_addresses(void **state)
+{
+    (void)state;
+    struct net_network alone;
+    assert_int_equal(net_network_parse(&alone, STR("2001:db8::7")), 0);
+    struct net_networks none = {NULL, 0}, never = {&alone, 1};
+    struct bans *bans = bans_new();
+    struct ban all = {.until_ms = BAN_FOR_EVER}, other = all;
+    assert_int_equal(net_network_parse(&all.net, STR(N)), 0);
+    assert_int_equal(net_network_parse(&other.net, STR(C)), 0);
+    assert_int_equal(bans_add(bans, &all, 0), 0);
+    assert_int_equal(bans_set_exempt(bans, &never, &none), 0);
+    assert_int_equal(bans_count(bans, 0), 0);
+    assert_int_equal(bans_add(bans, &all, 0), -EPERM);
+    assert_int_equal(bans_add(bans, &other, 0), 0);
+    assert_false(bans_has(bans, &alone.address, 0));
+    bans_free(bans);
 }
 
 static void publishes_each_change_once(void **state)
@@ -393,6 +452,12 @@ static struct net_address numbered(uint32_t n)
     return a;
 }
 
+static struct net_network numbered_net(uint32_t n)
+{
+    struct net_address ip = numbered(n);
+    return net_network_of(&ip, NET_IPV6_BITS);
+}
+
 static bool has_numbered(struct bans *bans, uint32_t n)
 {
     struct net_address ip = numbered(n);
@@ -401,7 +466,7 @@ static bool has_numbered(struct bans *bans, uint32_t n)
 
 static int add_numbered(struct bans *bans, uint32_t n, uint64_t until_ms)
 {
-    struct ban ban = {numbered(n), until_ms, STR("many")};
+    struct ban ban = {numbered_net(n), until_ms, STR("many")};
     return bans_add(bans, &ban, 0);
 }
 
@@ -427,9 +492,9 @@ static void holds_so_many(void **state)
     assert_int_equal(add_numbered(bans, BANS_MAX, BAN_FOR_EVER - 1), -ENOSPC);
     assert_int_equal(add_numbered(bans, BANS_MAX, BAN_FOR_EVER), -ENOSPC);
     for (uint32_t n = 0; n < BANS_MAX; n++) {
-        struct net_address ip = numbered(n);
-        assert_true(bans_has(bans, &ip, BAN_FOR_EVER - 1));
-        assert_int_equal(bans_lift(bans, &ip), 0);
+        struct net_network net = numbered_net(n);
+        assert_true(bans_has(bans, &net.address, BAN_FOR_EVER - 1));
+        assert_int_equal(bans_lift(bans, &net), 0);
     }
     assert_int_equal(bans_count(bans, 0), 0);
     bans_free(bans);
@@ -443,7 +508,7 @@ static void ends_in_order(void **state)
     for (uint32_t n = 0; n < MANY; n++)
         assert_int_equal(add_numbered(bans, n, 1 + n * 7919 % MANY), 0);
     for (uint32_t n = 0; n < MANY; n += 3) /* out of the middle of the order */
-        assert_int_equal(bans_lift(bans, &(struct net_address[]){numbered(n)}[0]), 0);
+        assert_int_equal(bans_lift(bans, &(struct net_network[]){numbered_net(n)}[0]), 0);
     for (uint64_t now_ms = 0; now_ms <= MANY; now_ms += 100) {
         size_t expected = 0;
         for (uint32_t n = 0; n < MANY; n++)
@@ -460,7 +525,7 @@ static void takes_a_list_of_any_length(void **state)
     struct ban *list = calloc(BANS_MAX + 10, sizeof *list);
     assert_non_null(list);
     for (uint32_t n = 0; n < BANS_MAX + 10; n++)
-        list[n] = (struct ban){.ip = numbered(n), .until_ms = 1000 + n};
+        list[n] = (struct ban){.net = numbered_net(n), .until_ms = 1000 + n};
     assert_int_equal(bans_replace_published(bans, list, BANS_MAX + 10, 0), 0);
     assert_int_equal(bans_count(bans, 0), BANS_MAX);
     assert_false(has_numbered(bans, 9));
@@ -500,8 +565,8 @@ static void publish(struct crowd *crowd)
     while (bans_take_unpublished(crowd->bans, &ban, &is_lift, memory))
         see_ban(crowd, &ban);
     struct ban list[2] = {
-        {numbered(0), BAN_FOR_EVER, STR("many")},
-        {numbered(1), 100,          STR("many")}
+        {numbered_net(0), BAN_FOR_EVER, STR("many")},
+        {numbered_net(1), 100,          STR("many")}
     };
     if (bans_replace_published(crowd->bans, list, COUNT(list), 50) != 0)
         atomic_fetch_add(&crowd->faults, 1);
@@ -515,13 +580,14 @@ static void *come_and_go(void *arg)
     uint64_t generation = 0;
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint32_t n = 3 + (i * 31 + me * 17) % ADDRESSES;
-        struct net_address ip = numbered(n), zero = numbered(0);
+        struct net_network net = numbered_net(n);
+        struct net_address zero = numbered(0);
         bool is_fine = bans_has(crowd->bans, &zero, 50);
         if (i % 3 == me % 3)
             is_fine &= add_numbered(crowd->bans, n, 60 + i % 50) == 0;
         else
-            (void)bans_lift(crowd->bans, &ip);
-        (void)bans_has(crowd->bans, &ip, i % 120);
+            (void)bans_lift(crowd->bans, &net);
+        (void)bans_has(crowd->bans, &net.address, i % 120);
         if (me == 1 && i % 50 == 0)
             publish(crowd);
         if (i % 500 == 0)
@@ -554,7 +620,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bans_for_a_time),
+        cmocka_unit_test(bans_networks),
         cmocka_unit_test(exempts_networks),
+        cmocka_unit_test(exempts_single_addresses),
         cmocka_unit_test(publishes_each_change_once),
         cmocka_unit_test(replaces_what_is_published),
         cmocka_unit_test(cuts_reasons_between_characters),

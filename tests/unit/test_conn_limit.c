@@ -43,6 +43,7 @@ static void counts(void **state)
         {'+', "192.0.2.1",        false, "still its own limit"               },
         {'+', "2001:db8::2",      true,  "room again"                        },
         {'-', "192.0.2.1",        true,  ""                                  },
+        {'+', "2001:db8::f:3",    false, "two of its /64 are there"          },
         {'+', "::ffff:192.0.2.1", true,  "one of the same address"           },
         {'+', "192.0.2.1",        false, "both limits"                       },
         {'-', "192.0.2.1",        true,  ""                                  },

@@ -104,7 +104,7 @@ static void tells_of_bans(void **state)
 {
     (void)state;
     struct ban ban = {.reason = STR("a \"scanner\"")};
-    assert_int_equal(net_address_parse(&ban.ip, STR("2001:db8::1"), 0), 0);
+    assert_int_equal(net_network_parse(&ban.net, STR("2001:db8::1")), 0);
     char memory[256];
     struct buf b;
     buf_init_fixed(&b, memory, sizeof memory);

@@ -263,7 +263,7 @@ static void publishes_and_counts_what_is_dropped(void **state)
     event_writer_flush(w);
     assert_int_equal(p.count, 1);
     struct ban ban = {.reason = STR("why")};
-    assert_int_equal(net_address_parse(&ban.ip, STR("192.0.2.7"), 0), 0);
+    assert_int_equal(net_network_parse(&ban.net, STR("192.0.2.7")), 0);
     event_writer_banned(w, &ban, 60);
     event_writer_flush(w);
     assert_int_equal(p.count, 2);

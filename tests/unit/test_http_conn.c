@@ -438,7 +438,7 @@ static void set_circumstances(unsigned flags, struct net_network *network)
     assert_non_null(f->t.deps.bans);
     if (flags & BANNED) {
         struct ban ban = {.until_ms = BAN_FOR_EVER};
-        assert_int_equal(net_address_parse(&ban.ip, STR("192.0.2.1"), 0), 0);
+        assert_int_equal(net_network_parse(&ban.net, STR("192.0.2.1")), 0);
         assert_int_equal(bans_add(f->t.deps.bans, &ban, 0), 0);
     }
 }

@@ -228,6 +228,61 @@ static void knows_networks(void **state)
     }
 }
 
+static void makes_networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ip;
+        unsigned ipv6_bits;
+        const char *network;
+    } row[] = {
+        {"192.0.2.1",          64,  "192.0.2.1"           },
+        {"::ffff:192.0.2.1",   64,  "192.0.2.1"           },
+        {"2001:db8:1:2:3::4",  64,  "2001:db8:1:2::/64"   },
+        {"2001:db8:1:2:3::4",  128, "2001:db8:1:2:3::4"   },
+        {"2001:db8:1:ffff::4", 63,  "2001:db8:1:fffe::/63"},
+        {"ff01:db8:1:ffff::4", 1,   "8000::/1"            },
+        {"::1",                64,  "::/64"               },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct net_address ip = address(row[i].ip, 5060);
+        struct net_network made = net_network_of(&ip, row[i].ipv6_bits), parsed;
+        char text[NET_ADDRESS_TEXT];
+        net_network_text(&made, text);
+        assert_string_equal(text, row[i].network);
+        assert_int_equal(net_network_parse(&parsed, str_from(row[i].network)), 0);
+        assert_true(net_network_same(&made, &parsed));
+        assert_int_equal(net_address_port(&made.address), 0);
+    }
+}
+
+static void knows_overlaps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *other;
+        bool overlap;
+    } row[] = {
+        {"192.0.2.0/24",  "192.0.2.7",         true },
+        {"192.0.2.0/24",  "192.0.3.7",         false},
+        {"192.0.2.0/24",  "192.0.2.0/24",      true },
+        {"2001:db8::/32", "2001:db8:1::/64",   true },
+        {"2001:db8::/32", "2001:db9::/64",     false},
+        {"2001:db8::/64", "2001:db8:0:1::/64", false},
+        {"::/0",          "192.0.2.1",         false},
+        {"a00::/8",       "10.0.0.1",          false},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct net_network one, other;
+        assert_int_equal(net_network_parse(&one, str_from(row[i].one)), 0);
+        assert_int_equal(net_network_parse(&other, str_from(row[i].other)), 0);
+        if (net_networks_overlap(&(struct net_networks){&one, 1}, &other) != row[i].overlap ||
+            net_networks_overlap(&(struct net_networks){&other, 1}, &one) != row[i].overlap)
+            fail_msg("row %zu: %s and %s", i, row[i].one, row[i].other);
+        assert_int_equal(net_network_same(&one, &other), strcmp(row[i].one, row[i].other) == 0);
+    }
+}
+
 static void finds_one_network_of_several(void **state)
 {
     (void)state;
@@ -300,6 +355,8 @@ int main(void)
         cmocka_unit_test(unmaps),
         cmocka_unit_test(classifies),
         cmocka_unit_test(knows_networks),
+        cmocka_unit_test(makes_networks),
+        cmocka_unit_test(knows_overlaps),
         cmocka_unit_test(finds_one_network_of_several),
         cmocka_unit_test(refuses_what_is_no_network),
     };

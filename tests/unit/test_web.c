@@ -1086,6 +1086,11 @@ static void bans_by_order(void **state)
         {"{\"ip\":\"::ffff:192.0.2.9\",\"seconds\":315360000}",                   201,
          "{\"ip\":\"192.0.2.9\",\"expiresIn\":315360000,"                                                                        },
         {"{\"ip\":\"192.0.2.3\",\"seconds\":1e2}",                                201, "{\"ip\":\"192.0.2.3\",\"expiresIn\":100,"},
+        {"{\"ip\":\"2001:db8:7::/64\",\"seconds\":60}",                           201,
+         "{\"ip\":\"2001:db8:7::/64\",\"expiresIn\":60,"                                                                         },
+        {"{\"ip\":\"2001:db8:7::/63\",\"seconds\":60}",                           400, "bad_ip"                                  },
+        {"{\"ip\":\"2001:db8:7::1/64\",\"seconds\":60}",                          400, "bad_ip"                                  },
+        {"{\"ip\":\"[2001:db8:7::]/64\",\"seconds\":60}",                         400, "bad_ip"                                  },
         {"{\"ip\":\"10.1.2.3\",\"seconds\":60}",                                  409, "exempt"                                  },
         {"",                                                                      400, "bad_json"                                },
         {"{",                                                                     400, "bad_json"                                },
@@ -1164,6 +1169,13 @@ static void shows_and_lifts_bans(void **state)
         {"DELETE", "/api/v1/bans/192.0.2.1",             204, ""                    },
         {"DELETE", "/api/v1/bans/192.0.2.1",             404, "twice"               },
         {"DELETE", "/api/v1/bans/%5b2001:db8::1%5d",     204, ""                    },
+        {"GET",    "/api/v1/bans/2001:db8:7::%2f64",     200, "a network"           },
+        {"GET",    "/api/v1/bans/2001:db8:7::5",         200, "in it"               },
+        {"GET",    "/api/v1/bans/2001:db8:8::5",         404, "in another"          },
+        {"GET",    "/api/v1/bans/2001:db8::%2f32",       404, "too wide"            },
+        {"DELETE", "/api/v1/bans/2001:db8:7::5",         404, "not banned alone"    },
+        {"DELETE", "/api/v1/bans/2001:db8:7::%2F64",     204, ""                    },
+        {"GET",    "/api/v1/bans/2001:db8:7::5",         404, "in it"               },
     };
     struct fixture *f = open_web(NULL, 0);
     get(f, web_handle_admin, "/api/v1/bans", NULL);
@@ -1171,14 +1183,22 @@ static void shows_and_lifts_bans(void **state)
     send_json(f, "POST", "/api/v1/bans", "{\"ip\":\"192.0.2.1\",\"seconds\":60}");
     send_json(f, "POST", "/api/v1/bans",
               "{\"ip\":\"2001:db8::1\",\"seconds\":-1,\"reason\":\"r\"}");
+    send_json(f, "POST", "/api/v1/bans", "{\"ip\":\"2001:db8:7::/64\",\"seconds\":-1}");
     struct ban over = {.until_ms = 1000};
-    assert_int_equal(net_address_parse(&over.ip, STR("192.0.2.7"), 0), 0);
+    assert_int_equal(net_network_parse(&over.net, STR("192.0.2.7")), 0);
     assert_int_equal(bans_add(f->bans, &over, 0), 0); /* of 1970 */
     get(f, web_handle_admin, "/api/v1/bans", NULL);
     assert_string_equal(f->reply.body.data,
                         "{\"bans\":[{\"ip\":\"192.0.2.1\",\"expiresIn\":60,\"reason\":\"\"},"
-                        "{\"ip\":\"2001:db8::1\",\"expiresIn\":null,\"reason\":\"r\"}]}");
+                        "{\"ip\":\"2001:db8::1\",\"expiresIn\":null,\"reason\":\"r\"},"
+                        "{\"ip\":\"2001:db8:7::/64\",\"expiresIn\":null,\"reason\":\"\"}]}");
     assert_int_equal(bans_add(f->bans, &over, 0), 0);
+    ask(f, web_handle_admin,
+        (struct http_request){.method = STR("DELETE"), .path = STR("/api/v1/bans/2001:db8:7::5")});
+    assert_string_equal(
+        f->reply.body.data,
+        "{\"error\":{\"code\":\"not_found\",\"message\":\"this address is not banned "
+        "alone, but with all of 2001:db8:7::/64\"}}");
     for (size_t i = 0; i < COUNT(row); i++) {
         ask(f, web_handle_admin,
             (struct http_request){.method = str_from(row[i].method),
@@ -1200,9 +1220,9 @@ static void more_bans_than_an_answer(void **state)
     struct ban ban = {
         .until_ms = BAN_FOR_EVER, .reason = {reason, sizeof reason}
     };
-    assert_int_equal(net_address_parse(&ban.ip, STR("192.0.2.1"), 0), 0);
+    assert_int_equal(net_network_parse(&ban.net, STR("192.0.2.1")), 0);
     for (uint32_t i = 0; i < 30000; i++) {
-        ban.ip.v4.sin_addr.s_addr = htonl(0x0a000000 + i);
+        ban.net.address.v4.sin_addr.s_addr = htonl(0x0a000000 + i);
         assert_int_equal(bans_add(f->bans, &ban, 0), 0);
     }
     get(f, web_handle_admin, "/api/v1/bans", NULL);
@@ -1316,9 +1336,9 @@ static void takes_json_from_our_own_only(void **state)
         if (f->reply.status != row[i].status)
             fail_msg("row %zu: %s: %d", i, row[i].why, f->reply.status);
         assert_int_equal(bans_count(f->bans, 0), row[i].status == 201);
-        struct net_address ip;
-        assert_int_equal(net_address_parse(&ip, STR("192.0.2.1"), 0), 0);
-        (void)bans_lift(f->bans, &ip);
+        struct net_network net;
+        assert_int_equal(net_network_parse(&net, STR("192.0.2.1")), 0);
+        (void)bans_lift(f->bans, &net);
     }
     close_web(f);
 }
@@ -1580,7 +1600,7 @@ static void streams_what_is_asked_for(void **state)
         assert_string_equal(reply.body.data, ":\n\n");
     }
     struct ban ban = {.reason = STR("why")};
-    assert_int_equal(net_address_parse(&ban.ip, STR("192.0.2.7"), 0), 0);
+    assert_int_equal(net_network_parse(&ban.net, STR("192.0.2.7")), 0);
     happen(f, STORE_ADDED, "alice@h");
     happen(f, STORE_ADDED, "bob@h");
     happen(f, STORE_RENEWED, "alice@h");

@@ -24,7 +24,7 @@
     ROW(LIMIT_UNREAD_BYTES,    "limits.unreadBytes",             "closed")                                                                                      \
     ROW(LIMIT_TRANSACTIONS,    "limits.transactions",            "503 with Retry-After")                                                                        \
     ROW(LIMIT_REQUEST_RATE,    "limits.requestsPerSecondPerIp",  "503 with Retry-After once a second, and silence otherwise")                                   \
-    ROW(LIMIT_FAILED_AUTH,     "limits.failedAuthPerMinute",     "403, and the address (of IPv6 its /64) is banned for limits.banSeconds")                        \
+    ROW(LIMIT_FAILED_AUTH,     "limits.failedAuthPerMinute",     "403, and the address (of IPv6 its /64) is banned for limits.banSeconds")                      \
     ROW(LIMIT_SCANNERS,        "limits.scanners",                "no answer over UDP; a connection is closed, a WebSocket with 1008")                           \
     ROW(LIMIT_REPLAY_BYTES,    "limits.replayBytes",             "the oldest nonces go: whoever still uses one gets 401 with stale=true")                       \
     ROW(LIMIT_REPLY_BYTES,     "limits.retransmissionBytes",     "the oldest answers go: a retransmission of theirs is served as a new request")                \

@@ -194,10 +194,15 @@ static bool may_be_http(const struct http_reader *r)
     return r->state != HTTP_READS_STATUS_LINE || memcmp(begin.ptr, "HTTP/", begin.len) == 0;
 }
 
+static bool is_too_long(const struct http_reader *r, size_t line_bytes)
+{
+    return !is_in_head(r) && line_bytes > MAX_BODY_LINE_BYTES;
+}
+
 /* A line that has come in part. */
 static int keep_piece(struct http_reader *r, struct str piece)
 {
-    if (!is_in_head(r) && r->line.len + piece.len > MAX_BODY_LINE_BYTES)
+    if (is_too_long(r, r->line.len + piece.len))
         return refuse(r, "a line within the answer's body is too long");
     buf_put_str(&r->line, piece);
     if (r->line.error)
@@ -217,6 +222,8 @@ static int take_line(struct http_reader *r, struct str *bytes)
             return rc;
         line = buf_str(&r->line);
     }
+    if (is_too_long(r, line.len))
+        return refuse(r, "a line within the answer's body is too long");
     if (is_in_head(r) || r->state == HTTP_READS_TRAILER)
         r->header_bytes += line.len + 1;
     if (r->header_bytes > MAX_HEADER_BYTES)

@@ -237,6 +237,34 @@ static void extensions_count(void **state)
     http_reader_fini(&r);
 }
 
+/* A line between chunks or behind them has its cap however it comes. */
+static void lines_in_the_body(void **state)
+{
+    (void)state;
+    enum { MOST_LINE = 4096 };
+    static const char *const begin[] = {CHUNKED "1;", CHUNKED "0\r\nX: "};
+    for (size_t i = 0; i < COUNT(begin); i++)
+        for (size_t bytes = MOST_LINE; bytes <= MOST_LINE + 1; bytes++)
+            for (size_t step = 1; step <= 10000; step *= 10) {
+                char answer[2 * MOST_LINE];
+                const char *line = strrchr(begin[i], '\n') + 1;
+                size_t head = strlen(begin[i]), fill = bytes - strlen(line) - strlen("\r");
+                memcpy(answer, begin[i], head);
+                memset(answer + head, 'x', fill);
+                memcpy(answer + head + fill, "\r\n", 2);
+                struct str rest = {answer, head + fill + 2};
+                struct http_reader r;
+                http_reader_init(&r, 100000);
+                http_reader_begin(&r);
+                int rc = 0;
+                for (; rc == 0 && rest.len > 0; rest = str_slice(rest, step, rest.len))
+                    rc = http_reader_take(&r, str_slice(rest, 0, step));
+                if (rc != (bytes > MOST_LINE ? -EIO : 0))
+                    fail_msg("row %zu, %zu bytes in pieces of %zu: %d", i, bytes, step, rc);
+                http_reader_fini(&r);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +273,7 @@ int main(void)
         cmocka_unit_test(refuses_zeros),
         cmocka_unit_test(caps),
         cmocka_unit_test(extensions_count),
+        cmocka_unit_test(lines_in_the_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

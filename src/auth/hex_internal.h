@@ -7,8 +7,7 @@
 static inline uint8_t hex_nibble(char c, uint8_t *is_bad)
 {
     uint8_t digit = (uint8_t)(c - '0'), letter = (uint8_t)((c | 0x20) - 'a');
-    uint8_t is_digit = (uint8_t) - (digit < 10),
-            is_letter = (uint8_t) - (letter < 6); /* 0 or 0xff */
+    uint8_t is_digit = digit < 10 ? 0xff : 0, is_letter = letter < 6 ? 0xff : 0;
     *is_bad |= (uint8_t) ~(is_digit | is_letter);
     return (uint8_t)((digit & is_digit) | ((letter + 10) & is_letter));
 }

@@ -239,6 +239,26 @@ describe('several nodes on one Redis', () => {
     assert.equal(await isServed(one, 'udp', ip), true);
   });
 
+  it('so is one for wrong credentials, of IPv6 with its /64', async (t) => {
+    const redis = await startRedis(t);
+    const config = { ...banning(callback).config, trustedProxies: ['127.0.0.1'] };
+    config.limits.failedAuthPerMinute = 1;
+    const [one, two] = await Promise.all(['n1', 'n2'].map((name) => startNode(redis, name, { config })));
+    const openAs = (node, client) => openPhone(t, node, 'ws', { headers: { 'X-Forwarded-For': client } });
+    const there = await openAs(two, '2001:db8:1:2::3');
+    assertStatus(await there.register(), 200);
+    const guesser = await openAs(one, '2001:db8:1:2::1');
+    for (let i = 0; i < 2; i++) {
+      callback.once(fail());
+      assertStatus(await guesser.register(), 403);
+    }
+    assert.equal(await within(SHARED_MS, 'closed on the other node', there.client.closed), 1008);
+    assert.match((await banOf(two, '2001:db8:1:2::/64')).reason, /limits\.failedAuthPerMinute/);
+    assert.equal((await lift(two, '2001:db8:1:2::/64')).status, 204);
+    await until('lifted on the first', async () => (await bansOf(one)).length === 0, SHARED_MS);
+    assertStatus(await (await openAs(one, '2001:db8:1:2::1')).register(), 200);
+  });
+
   it('bans outlive a restart, and a node that starts later has them', async (t) => {
     const { redis, one, two } = await startPair(t);
     const [brief, forEver] = [freshAddress(), freshAddress()];

@@ -192,6 +192,7 @@ static struct auth_result away(const struct attempt *a, const char *cause)
     struct auth_result result = auth_outcome(AUTH_UNAVAILABLE, cause);
     result.retry_after_s = jittered_retry_s(a);
     result.is_source_away = breaker_is_open(&callback_of(a)->breaker);
+    result.is_likely_wrong = a->has_failed_kept;
     return result;
 }
 

@@ -35,8 +35,8 @@ void address_rates_free(struct address_rates *rates)
 
 static uint64_t hash_of(const struct net_address *address)
 {
-    struct net_network network = net_network_of(address, NET_CUSTOMER_IPV6_BITS);
-    return net_address_hash_ip(&network.address);
+    struct net_network customer = net_customer_of(address);
+    return net_address_hash_ip(&customer.address);
 }
 
 static struct entry *find(struct entry set[WAYS], uint32_t tag)

@@ -316,6 +316,22 @@ struct net_network net_network_of(const struct net_address *a, unsigned ipv6_bit
     return out;
 }
 
+/* Addresses that are made of IPv4 addresses: strangers to each other share their first 64 bits. */
+static bool is_translated(const struct net_address *a)
+{
+    static const struct network made_of_ipv4[] = {
+        {{0x00, 0x64, 0xff, 0x9b},             96, true}, /* RFC 6052 */
+        {{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48, true}, /* RFC 8215 */
+        {{0x20, 0x01, 0x00, 0x00},             32, true}, /* RFC 4380, Teredo */
+    };
+    return is_in(a, made_of_ipv4, sizeof made_of_ipv4 / sizeof *made_of_ipv4);
+}
+
+struct net_network net_customer_of(const struct net_address *a)
+{
+    return net_network_of(a, is_translated(a) ? NET_IPV6_BITS : NET_CUSTOMER_IPV6_BITS);
+}
+
 bool net_network_same(const struct net_network *a, const struct net_network *b)
 {
     return a->prefix_bits == b->prefix_bits && net_address_same_ip(&a->address, &b->address);

@@ -229,12 +229,11 @@ static bool may_be_cached_refresh(const struct transaction *txn)
     return txn->config->refresh_cache && txn->request.contact_count > 0;
 }
 
-/* Of IPv6 the network of so many bits that the client is in. */
-static int add_ban(struct transaction *txn, unsigned ipv6_bits, int64_t seconds, struct str reason,
-                   enum metric counted)
+static int add_ban(struct transaction *txn, const struct net_network *net, int64_t seconds,
+                   struct str reason, enum metric counted)
 {
     const struct ban ban = {
-        .net = net_network_of(&txn->source.remote, ipv6_bits),
+        .net = *net,
         .until_ms = seconds < 0 ? BAN_FOR_EVER : txn->now_ms + (uint64_t)seconds * 1000,
         .reason = reason,
     };
@@ -250,7 +249,8 @@ static void ban_as_told(struct transaction *txn)
 {
     int64_t seconds = txn->verdict.ban_s;
     char text[NET_ADDRESS_TEXT];
-    int rc = add_ban(txn, NET_IPV6_BITS, seconds, STR("blacklisted by the authentication callback"),
+    struct net_network alone = net_network_of(&txn->source.remote, NET_IPV6_BITS);
+    int rc = add_ban(txn, &alone, seconds, STR("blacklisted by the authentication callback"),
                      METRIC_BANNED_BY_CALLBACK);
     if (!ratelimit_take(&txn->r->refusal_log, txn->now_ms))
         return;
@@ -266,9 +266,11 @@ static int ban_for_failures(struct transaction *txn)
 {
     const struct str reason = STR("more than limits.failedAuthPerMinute");
     int64_t seconds = txn->config->ban_s;
-    int rc = add_ban(txn, NET_CUSTOMER_IPV6_BITS, seconds, reason, METRIC_BANNED_FOR_FAILURES);
-    if (rc == -EPERM)
-        rc = add_ban(txn, NET_IPV6_BITS, seconds, reason, METRIC_BANNED_FOR_FAILURES);
+    struct net_network customer = net_customer_of(&txn->source.remote);
+    struct net_network alone = net_network_of(&txn->source.remote, NET_IPV6_BITS);
+    int rc = add_ban(txn, &customer, seconds, reason, METRIC_BANNED_FOR_FAILURES);
+    if (rc == -EPERM && !net_network_same(&customer, &alone))
+        rc = add_ban(txn, &alone, seconds, reason, METRIC_BANNED_FOR_FAILURES);
     return rc;
 }
 
@@ -322,6 +324,13 @@ static void count_callback(const struct transaction *txn, const struct auth_resu
     histogram_add(&m->duration[DURATION_CALLBACK], result->took_us);
 }
 
+/* Since it came, the source may have been banned for others of its requests: of many guesses that
+ * wait at the callback together, none after the last that is allowed may be told to be right. */
+static bool is_banned(const struct transaction *txn)
+{
+    return txn->r->deps.bans && bans_has(txn->r->deps.bans, &txn->source.remote, txn->now_ms);
+}
+
 static void on_checked(void *arg, const struct auth_result *result)
 {
     struct transaction *txn = arg;
@@ -331,6 +340,10 @@ static void on_checked(void *arg, const struct auth_result *result)
     }
     if (keep_verdict(txn, result) < 0) {
         register_refuse_unavailable(txn, "out of memory");
+        return;
+    }
+    if (is_banned(txn)) {
+        txn_end(txn);
         return;
     }
     switch (result->verdict) {
@@ -349,14 +362,15 @@ static void on_checked(void *arg, const struct auth_result *result)
     case AUTH_REFUSED:
         if (result->ban_s != 0)
             ban_as_told(txn);
-        else
-            count_failure(txn);
+        count_failure(txn);
         register_refuse(txn, result->cause);
         return;
     case AUTH_MALFORMED:
         register_refuse_invalid(txn, 400, "Bad Authorization header");
         return;
     case AUTH_UNAVAILABLE:
+        if (result->is_likely_wrong)
+            count_failure(txn);
         on_unavailable(txn);
         return;
     }

@@ -34,7 +34,7 @@ void conn_limit_free(struct conn_limit *limit)
 
 static _Atomic uint32_t *slot_of(struct conn_limit *limit, const struct net_address *remote)
 {
-    struct net_network customer = net_network_of(remote, NET_CUSTOMER_IPV6_BITS);
+    struct net_network customer = net_customer_of(remote);
     return &limit->by_ip[net_address_hash_ip(&customer.address) % SLOTS];
 }
 

@@ -46,9 +46,11 @@ static bool refuse_rate(struct transport *t, const struct sip_source *source, st
     return true;
 }
 
+/* Whoever is banned is looked at anew with each message: what a connection brings until it is
+ * closed may be thousands of guesses. */
 void transport_deliver(struct transport *t, const struct sip_source *source, struct str message)
 {
-    if (refuse_rate(t, source, message))
+    if (transport_has_banned(t, &source->remote) || refuse_rate(t, source, message))
         return;
     if (!transport_is_long_head(t, message)) {
         t->events.message(t->events.arg, source, message);

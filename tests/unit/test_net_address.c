@@ -256,6 +256,28 @@ static void makes_networks(void **state)
     }
 }
 
+static void knows_customers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ip, *customer;
+    } row[] = {
+        {"192.0.2.1",                  "192.0.2.1"                 },
+        {"2001:db8:1:2:3::4",          "2001:db8:1:2::/64"         },
+        {"64:ff9b::198.51.100.7",      "64:ff9b::c633:6407"        },
+        {"64:ff9b:1:2::1",             "64:ff9b:1:2::1"            },
+        {"64:ff9b:0:0:1::1",           "64:ff9b::/64"              },
+        {"2001:0:53aa:64c:0:fbff:1:2", "2001:0:53aa:64c:0:fbff:1:2"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct net_address ip = address(row[i].ip, 5060);
+        struct net_network customer = net_customer_of(&ip), expected;
+        assert_int_equal(net_network_parse(&expected, str_from(row[i].customer)), 0);
+        if (!net_network_same(&customer, &expected))
+            fail_msg("row %zu: %s", i, row[i].ip);
+    }
+}
+
 static void knows_overlaps(void **state)
 {
     (void)state;
@@ -356,6 +378,7 @@ int main(void)
         cmocka_unit_test(classifies),
         cmocka_unit_test(knows_networks),
         cmocka_unit_test(makes_networks),
+        cmocka_unit_test(knows_customers),
         cmocka_unit_test(knows_overlaps),
         cmocka_unit_test(finds_one_network_of_several),
         cmocka_unit_test(refuses_what_is_no_network),

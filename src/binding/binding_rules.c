@@ -25,6 +25,14 @@ static bool is_same_uri(const struct sip_uri *uri, struct str other)
            (sip_uri_parse(other, &parsed) == SIP_URI_OK && sip_uri_equal(uri, &parsed));
 }
 
+static bool is_same_device(const struct sip_request *sip, const struct sip_contact *contact,
+                           const struct binding *b)
+{
+    if (!str_eq_nocase(contact->instance, b->instance))
+        return false;
+    return !is_outbound(sip, contact) || (b->is_outbound && contact->reg_id == b->reg_id);
+}
+
 /* RFC 5626 6: instance (and reg-id, when outbound is in use) name a binding where both sides have
  * one; a reloaded page comes with a new URI and still replaces its own. Else RFC 3261 10.3: the
  * URIs decide. */
@@ -33,9 +41,7 @@ static bool is_same_binding(const struct sip_request *sip, const struct sip_cont
 {
     if (str_is_empty(contact->instance) || str_is_empty(b->instance))
         return is_same_uri(&contact->uri, b->contact);
-    if (!str_eq_nocase(contact->instance, b->instance))
-        return false;
-    return !is_outbound(sip, contact) || (b->is_outbound && contact->reg_id == b->reg_id);
+    return is_same_device(sip, contact, b);
 }
 
 /* ---- For how long -------------------------------------------------------------------------- */
@@ -75,9 +81,20 @@ static uint32_t granted_s(const struct binding_request *request, uint32_t asked)
 
 /* ---- One contact after the other ----------------------------------------------------------- */
 
-static bool is_out_of_order(const struct sip_request *sip, const struct binding *b)
+/* The source of a datagram can be forged: a CSeq that came without a proof may be anybody's, and
+ * must not shut out whose binding it is. */
+static bool is_cseq_forgeable(const struct binding *b)
 {
-    return str_eq(sip->call_id, b->call_id) && sip->cseq <= b->cseq;
+    return !transport_kind_is_stream(b->protocol) && b->authenticated_ms != 0 &&
+           b->authenticated_ms < b->refreshed_ms;
+}
+
+static bool is_out_of_order(const struct binding_request *request, const struct binding *b)
+{
+    const struct sip_request *sip = request->sip;
+    if (!str_eq(sip->call_id, b->call_id) || sip->cseq > b->cseq)
+        return false;
+    return request->authenticated_ms == 0 || !is_cseq_forgeable(b);
 }
 
 static struct binding make_binding(const struct plan *p, const struct sip_contact *contact)
@@ -104,11 +121,16 @@ static struct binding make_binding(const struct plan *p, const struct sip_contac
     };
 }
 
+/* As is_same_binding(), where both stand in the request and so are parsed. */
 static bool is_repeated_later(const struct sip_request *sip, size_t i, const struct binding *made)
 {
-    while (++i < sip->contact_count)
-        if (is_same_binding(sip, &sip->contacts[i], made))
+    const struct sip_contact *contact = &sip->contacts[i], *later = contact + 1;
+    for (; later < sip->contacts + sip->contact_count; later++) {
+        bool have_instances = !str_is_empty(contact->instance) && !str_is_empty(later->instance);
+        if (have_instances ? is_same_device(sip, later, made)
+                           : sip_uri_equal(&later->uri, &contact->uri))
             return true;
+    }
     return false;
 }
 
@@ -122,7 +144,7 @@ static enum binding_verdict drop_predecessors(struct plan *p, const struct sip_c
     for (size_t k = 0; k < p->count; k++) {
         if (!is_same_binding(sip, contact, &p->current[k]))
             continue;
-        if (is_out_of_order(sip, &p->current[k])) /* RFC 3261 10.3 step 7 */
+        if (is_out_of_order(p->request, &p->current[k])) /* RFC 3261 10.3 step 7 */
             return BINDING_OUT_OF_ORDER;
         if (*renewed == BINDING_NO_CONTACT && !p->out.drop[k])
             *renewed = (int)k;
@@ -216,7 +238,7 @@ static enum binding_verdict plan_wildcard(struct plan *p)
     if (sip->contact_count > 0 || !sip->has_expires || sip->expires_s != 0)
         return BINDING_BAD_WILDCARD;
     for (size_t k = 0; k < p->count; k++) {
-        if (is_out_of_order(sip, &p->current[k]))
+        if (is_out_of_order(p->request, &p->current[k]))
             return BINDING_OUT_OF_ORDER;
         p->out.drop[k] = true;
     }
@@ -257,6 +279,9 @@ static enum binding_verdict make_plan(struct plan *p)
         return plan_wildcard(p);
     if (lacks_outbound_path(sip))
         return BINDING_NO_OUTBOUND_PATH;
+    /* More than may be added and removed: not compared with each other, which would take long. */
+    if (sip->contact_count > p->request->config->max_contacts + p->count)
+        return BINDING_TOO_MANY;
     for (size_t i = 0; i < sip->contact_count; i++) {
         enum binding_verdict verdict = plan_contact(p, i);
         if (verdict != BINDING_OK)

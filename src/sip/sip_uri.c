@@ -288,15 +288,43 @@ static bool host_equal(const struct sip_uri *a, const struct sip_uri *b)
     return str_eq_nocase(a->host, b->host);
 }
 
-static bool find_param(struct str params, struct str wanted, struct str *value)
+/* Parameters or headers, cut once: comparing each of one URI with each of another is then about
+ * numbers, however long and alike the names are that somebody thought out. */
+struct pairs {
+    size_t count;
+    struct {
+        struct str name, value;
+        uint64_t hash; /* of the name; equal names have equal ones */
+    } at[SIP_MAX_PARAMS];
+};
+
+/* FNV-1a of what text_equal() compares. */
+static uint64_t hash_name(struct str name)
 {
-    struct str pair, name;
-    while (str_split(&params, ';', &pair)) {
-        cut_pair(pair, &name, value);
-        if (text_equal(name, wanted, true))
-            return true;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    while (name.len > 0)
+        hash = (hash ^ (uint64_t)fold_case(next_char(&name))) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static void cut_pairs(struct str text, char separator, struct pairs *out)
+{
+    struct str pair;
+    out->count = 0;
+    while (out->count < SIP_MAX_PARAMS && str_split(&text, separator, &pair)) {
+        size_t i = out->count++;
+        cut_pair(pair, &out->at[i].name, &out->at[i].value);
+        out->at[i].hash = hash_name(out->at[i].name);
     }
-    return false;
+}
+
+/* From `from` on; out->count when there is none. */
+static size_t find_pair(const struct pairs *pairs, size_t from, struct str name, uint64_t hash)
+{
+    for (; from < pairs->count; from++)
+        if (pairs->at[from].hash == hash && text_equal(pairs->at[from].name, name, true))
+            break;
+    return from;
 }
 
 /* These say where a request goes even when only one side has them. */
@@ -309,55 +337,76 @@ static bool counts_alone(struct str name)
     return false;
 }
 
-static bool params_agree(struct str params, struct str others)
+static bool params_agree(const struct pairs *params, const struct pairs *others)
 {
-    struct str pair, name, value, other;
-    while (str_split(&params, ';', &pair)) {
-        cut_pair(pair, &name, &value);
-        bool is_shared = find_param(others, name, &other);
-        if (is_shared ? !text_equal(value, other, true) : counts_alone(name))
+    for (size_t i = 0; i < params->count; i++) {
+        struct str name = params->at[i].name;
+        size_t k = find_pair(others, 0, name, params->at[i].hash);
+        if (k < others->count ? !text_equal(params->at[i].value, others->at[k].value, true)
+                              : counts_alone(name))
             return false;
     }
     return true;
 }
 
-static size_t count_header(struct str headers, struct str wanted)
+static bool params_equal(struct str a, struct str b)
 {
-    struct str pair, wanted_name, wanted_value, name, value;
-    cut_pair(wanted, &wanted_name, &wanted_value);
+    struct pairs params, others;
+    if (a.len == 0 && b.len == 0)
+        return true;
+    cut_pairs(a, ';', &params);
+    cut_pairs(b, ';', &others);
+    return params_agree(&params, &others) && params_agree(&others, &params);
+}
+
+static size_t count_header(const struct pairs *headers, const struct pairs *all, size_t wanted)
+{
+    struct str name = all->at[wanted].name, value = all->at[wanted].value;
+    uint64_t hash = all->at[wanted].hash;
     size_t count = 0;
-    while (str_split(&headers, '&', &pair)) {
-        cut_pair(pair, &name, &value);
-        count += text_equal(name, wanted_name, true) && text_equal(value, wanted_value, false);
-    }
+    for (size_t k = find_pair(headers, 0, name, hash); k < headers->count;
+         k = find_pair(headers, k + 1, name, hash))
+        count += text_equal(headers->at[k].value, value, false);
     return count;
 }
 
 /* Each header as often on the one side as on the other, in any order. */
-static bool headers_agree(struct str headers, struct str others)
+static bool headers_agree(const struct pairs *headers, const struct pairs *others)
 {
-    struct str all = headers, pair;
-    while (str_split(&headers, '&', &pair))
-        if (count_header(all, pair) != count_header(others, pair))
+    for (size_t i = 0; i < headers->count; i++)
+        if (count_header(headers, headers, i) != count_header(others, headers, i))
             return false;
     return true;
+}
+
+static bool headers_equal(struct str a, struct str b)
+{
+    struct pairs headers, others;
+    if (a.len == 0 && b.len == 0)
+        return true;
+    cut_pairs(a, '&', &headers);
+    cut_pairs(b, '&', &others);
+    return headers_agree(&headers, &others) && headers_agree(&others, &headers);
 }
 
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
 {
     return a->is_sips == b->is_sips && a->port == b->port && host_equal(a, b) &&
            text_equal(a->user, b->user, false) && text_equal(a->password, b->password, false) &&
-           params_agree(a->params, b->params) && params_agree(b->params, a->params) &&
-           headers_agree(a->headers, b->headers) && headers_agree(b->headers, a->headers);
+           params_equal(a->params, b->params) && headers_equal(a->headers, b->headers);
 }
 
 bool sip_uri_param(const struct sip_uri *uri, struct str name, struct str *value)
 {
-    struct str found;
-    if (!find_param(uri->params, name, &found))
-        return false;
-    *value = found;
-    return true;
+    struct str params = uri->params, pair, found, found_value;
+    while (str_split(&params, ';', &pair)) {
+        cut_pair(pair, &found, &found_value);
+        if (text_equal(found, name, true)) {
+            *value = found_value;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- Address of record --------------------------------------------------------------------- */

@@ -8,7 +8,7 @@ import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'node:test';
 import { assertStatus, patient, percentile, scaled, until, within } from './lib/expect.mjs';
-import { DOMAIN, withServer } from './lib/server.mjs';
+import { DOMAIN, startServer, withServer } from './lib/server.mjs';
 import { openPhone } from './lib/phone.mjs';
 
 const WSS_CLIENTS = scaled(5000);
@@ -144,6 +144,26 @@ describe('rude clients', () => {
     socket.pause();
     socket.write(Array.from({ length: 2000 }, () => phone.build({ contact: null })).join(''));
   }
+
+  it('contacts that take long to compare slow nobody else', async (t) => {
+    const server = await startServer(t, { config: { workers: 1 } });
+    const params = Array.from({ length: 30 }, (_, i) => `;${'p'.repeat(22)}${i + 10}=x`).join('');
+    const contact = Array.from({ length: 64 }, (_, i) => `<sip:u@h.example${params};ttl=${i + 1}>`);
+    const phone = await openPhone(t, server, 'tcp', { user: 'bob' });
+    assertStatus(await phone.register(), 200);
+    const rude = await openPhone(t, server, 'tcp');
+    const challenge = await rude.challenge();
+    const requests = Array.from({ length: 100 }, (_, i) =>
+      rude.build({ contact }).set('Authorization', rude.credentials(challenge, { nc: i + 1 }))
+    );
+    rude.client.send(requests.join(''));
+    const began = performance.now();
+    for (let i = 0; i < 20; i++) assertStatus(await phone.send(phone.build()), 200);
+    const ms = performance.now() - began;
+    for (const request of requests) assertStatus(await rude.client.nextResponse(20000), 403, request.get('CSeq'));
+    t.diagnostic(`20 refreshes beside ${requests.length} of them: ${ms.toFixed(1)} ms`);
+    assert.ok(ms < patient(500), `${ms} ms`);
+  });
 
   it('half handshakes, half records and full buffers slow nobody else', async (t) => {
     const phones = [];

@@ -332,7 +332,48 @@ static void rejects_the_overflow(void **state)
     REGISTER_STEPS_PLAY(&config, step, apply, *state);
 }
 
+/* Before they are compared with each other. */
+static void refuses_a_crowd_at_once(void **state)
+{
+    struct config config = register_config();
+    config.max_contacts = 2;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, "Contact: <sip:a@h>, <sip:a@h>, <sip:a@h>\n", BINDING_TOO_MANY, "",
+             "one, but named three times"),
+        STEP(0, "1", 1, "Contact: <sip:a@h>, <sip:a@h>\n", BINDING_OK, "sip:a@h=3600", "or twice"),
+        STEP(1, "1", 2, "Contact: <sip:b@h>, <sip:c@h>;expires=0, <sip:d@h>;expires=0\n",
+             BINDING_OK, "sip:b@h=3600 sip:a@h=3599", "as many as may be added and removed"),
+        STEP(2, "1", 3,
+             "Contact: <sip:b@h>;expires=0, <sip:c@h>;expires=0, <sip:d@h>;expires=0, "
+             "<sip:e@h>;expires=0, <sip:f@h>;expires=0\n",
+             BINDING_TOO_MANY, "", "and one"),
+    };
+    REGISTER_STEPS_PLAY(&config, step, apply, *state);
+}
+
 #define REFRESH "Contact: <sip:a@h>;q=0.5;expires=600\nPath: <sip:p@h>\n"
+
+/* Over UDP anybody may have sent what needed no proof, in the name of the client. */
+static void forged_refreshes_shut_nobody_out(void **state)
+{
+    struct config config = register_config();
+    config.refresh_cache_s = 900;
+    static const struct register_step step[] = {
+        STEP(0, "1", 1, REFRESH, BINDING_OK, "sip:a@h=600", "proven"),
+        STEP(1, "1", 2000000000, REFRESH, BINDING_OK, "sip:a@h=600", "forged", .is_stranger = true),
+        STEP(2, "1", 2, REFRESH, BINDING_NEEDS_AUTH, "", "is not the next one",
+             .is_stranger = true),
+        STEP(2, "1", 2, REFRESH, BINDING_OK, "sip:a@h=600", "but whose it is may go on"),
+        STEP(3, "1", 2, REFRESH, BINDING_OUT_OF_ORDER, "", "in his own order"),
+        STEP(4, "1", 2000000001, REFRESH, BINDING_OK, "sip:a@h=600", "forged", .is_stranger = true),
+        STEP(5, "1", 3, "Contact: *\nExpires: 0\n", BINDING_OK, "", "and leave"),
+        STEP(6, "2", 1, REFRESH, BINDING_OK, "sip:a@h=600", "over WSS", .conn = 7),
+        STEP(7, "2", 9, REFRESH, BINDING_OK, "sip:a@h=600", "nobody else is on his connection",
+             .conn = 7, .is_stranger = true),
+        STEP(8, "2", 5, REFRESH, BINDING_OUT_OF_ORDER, "", "so that one counts", .conn = 7),
+    };
+    REGISTER_STEPS_PLAY(&config, step, apply, *state);
+}
 
 static void lets_pure_refreshes_pass_unproven(void **state)
 {
@@ -557,6 +598,8 @@ int main(void)
         TEST(asks_the_first_hop_for_outbound),
         TEST(makes_room),
         TEST(rejects_the_overflow),
+        TEST(refuses_a_crowd_at_once),
+        TEST(forged_refreshes_shut_nobody_out),
         TEST(lets_pure_refreshes_pass_unproven),
         TEST(keeps_the_bound_of_the_authenticator),
         TEST(lets_several_contacts_pass_on_their_connection),

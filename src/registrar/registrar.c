@@ -6,6 +6,7 @@
 
 enum {
     REFUSALS_LOGGED_PER_S = 10,
+    TRACED_PER_S = 100,
     FLOOD_RETRY_AFTER_S = 1,
 };
 
@@ -47,6 +48,7 @@ struct registrar *registrar_new(const struct registrar_deps *deps, struct settin
     r->flows = flow_set_new();
     ratelimit_init(&r->refusal_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
     ratelimit_init(&r->trouble_log, REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_PER_S, clock_now_ms());
+    ratelimit_init(&r->trace_log, TRACED_PER_S, TRACED_PER_S, clock_now_ms());
     if (!r->replies || !r->flows || registrar_set_settings(r, settings) < 0) {
         registrar_free(r);
         return NULL;

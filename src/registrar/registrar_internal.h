@@ -33,6 +33,8 @@ struct registrar {
     enum overload_level overload;
     /* A stranger can cause these lines. */
     struct ratelimit refusal_log, trouble_log;
+    struct ratelimit trace_log; /* requests that are traced, with their answers */
+    size_t traces_left_out;     /* since the last one */
     size_t reply_bytes;
     char *reply_memory; /* headroom and one answer; a worker writes one at a time */
 };

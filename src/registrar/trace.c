@@ -7,7 +7,7 @@ enum {
     AOR_BYTES = SIP_TRACE_AOR_BYTES,
 };
 
-bool trace_is_wanted(const struct transaction *txn, bool is_parsed)
+static bool is_traced(const struct transaction *txn, bool is_parsed)
 {
     struct sip_traces *traces = txn->r->deps.traces;
     if (!sip_traces_any(traces))
@@ -19,6 +19,25 @@ bool trace_is_wanted(const struct transaction *txn, bool is_parsed)
     buf_init_fixed(&aor, memory, sizeof memory);
     return is_parsed && sip_uri_write_aor(&txn->request.to_uri, &aor) == 0 && !aor.error &&
            sip_traces_have_aor(traces, buf_str(&aor), txn->now_ms);
+}
+
+/* A stranger may write to an AOR that is traced as often as he likes. */
+static bool has_room(struct registrar *r, uint64_t now_ms)
+{
+    if (!ratelimit_take(&r->trace_log, now_ms)) {
+        r->traces_left_out++;
+        return false;
+    }
+    struct log_field fields[] = {LOG_NUM("count", r->traces_left_out), {.key = NULL}};
+    if (r->traces_left_out > 0) /* whatever the level, as the messages themselves */
+        log_write(LOG_LEVEL_INFO, "sip requests left out of the trace", fields);
+    r->traces_left_out = 0;
+    return true;
+}
+
+bool trace_is_wanted(const struct transaction *txn, bool is_parsed)
+{
+    return is_traced(txn, is_parsed) && has_room(txn->r, txn->now_ms);
 }
 
 /* Whatever the level: somebody has asked for it. A message too long for a line comes in parts. */

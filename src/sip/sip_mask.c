@@ -122,7 +122,11 @@ static void put_masked_value(struct buf *b, struct str value)
 
 void sip_put_masked(struct buf *b, struct str message)
 {
-    for (size_t from = 0; from < message.len;) {
+    size_t from = 0; /* RFC 3261 7.5: line ends before the start line are skipped */
+    while (from < message.len && (message.ptr[from] == '\r' || message.ptr[from] == '\n'))
+        from++;
+    buf_put_str(b, str_slice(message, 0, from));
+    while (from < message.len) {
         size_t end = header_end(message, from);
         struct str header = str_slice(message, from, end);
         if (str_trim(header).len == 0) { /* the head ends here */

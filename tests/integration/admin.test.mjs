@@ -11,12 +11,8 @@ const SECRETS = /response="?[0-9a-f]{32}|nonce="?[0-9A-Za-z+/=_-]{8,}|cnonce="?[
 
 describe('a trace of SIP messages', () => {
   const server = withServer({ config: { logging: { format: 'json' } } });
-  const lines = () =>
-    server.stderr
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line))
-      .filter(({ event }) => event === 'sip in' || event === 'sip out');
+  const everything = () => server.stderr.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  const lines = () => everything().filter(({ event }) => event === 'sip in' || event === 'sip out');
   const linesOf = (callId) => lines().filter((line) => line.call_id === callId);
   const end = async () => assert.equal((await server.api('DELETE', '/api/v1/trace')).status, 204);
 
@@ -40,6 +36,20 @@ describe('a trace of SIP messages', () => {
     await end();
     assertStatus(await alice.register(), 200);
     assert.equal(linesOf(alice.callId).length, 4);
+  });
+
+  it('a stranger cannot fill the log with it', async (t) => {
+    assert.equal((await trace(server, { aor: `alice@${DOMAIN}`, seconds: 60 })).status, 201);
+    const stranger = await openPhone(t, server, 'tcp');
+    for (let i = 0; i < 2000; i++) stranger.client.send(`${stranger.build({ method: 'OPTIONS', contact: null })}`);
+    for (let i = 0; i < 2000; i++) await stranger.client.nextResponse(10000);
+    await timerPasses(50); // for a token
+    assertStatus(await stranger.send(stranger.build({ contact: null })), 401);
+    const seen = () => linesOf(stranger.callId).filter(({ event }) => event === 'sip in').length;
+    const leftOut = () => everything().reduce((sum, { event, count }) => sum + (event === 'sip requests left out of the trace' ? count : 0), 0);
+    await until('each request is there or was counted', () => seen() + leftOut() === 2001);
+    assertBetween(seen(), 100, 1500, 'requests in the log');
+    await end();
   });
 
   it('of an address: whatever comes from there, SIP or not, also in parts', async (t) => {

@@ -1,7 +1,7 @@
 -- Changes of one AOR that need no decision: removing what went away, writing again what Redis may
 -- have lost. Each says itself which state of a binding it is about, so they may come late, twice or
 -- after others have changed the AOR, and do no harm.
--- LAYOUT ("hash" or "jambonz") is put in front of this text.
+-- LAYOUT ("hash" or "jambonz") and redis_binding.lua are put in front of this text.
 --
 -- KEYS  1 the AOR   2 registrations of its realm   3 AORs with connections of the node in ARGV 5 and
 --       6   4 that node's lease   5 active-user (jambonz)   6 revision of the AOR
@@ -28,17 +28,6 @@ local node, epoch, transports = ARGV[5], ARGV[6], ARGV[7]
 
 local fresh, gone = {}, {}
 local bindings, text = {}, {} -- by id: decoded, and as stored
-
--- nil when somebody else wrote it, and no binding is in it.
-local function decode(json)
-  local is_json, binding = pcall(cjson.decode, json)
-  if is_json and type(binding) == 'table' and type(binding.refreshedTime) == 'number' and
-    type(binding.expiryTime) == 'number' and type(binding.contact) == 'string' and
-    type(binding.protocol) == 'string' and type(binding.sbcAddress) == 'string' and
-    type(binding.proxy) == 'string' then
-    return binding
-  end
-end
 
 if LAYOUT == 'hash' then
   local found = redis.call('HGETALL', key)

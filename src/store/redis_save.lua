@@ -1,6 +1,7 @@
 -- Stores what the binding rules decided for one AOR, if the AOR still is as they saw it.
--- LAYOUT ("hash" or "jambonz") is put in front of this text. One round trip, all or nothing: what
--- may fail (a key of another type, no memory) comes before the first change that matters.
+-- LAYOUT ("hash" or "jambonz") and redis_binding.lua are put in front of this text. One round trip,
+-- all or nothing: what may fail (a key of another type, no memory) comes before the first change that
+-- matters.
 --
 -- KEYS  1 the AOR   2 registrations of its realm (sorted set, member "AOR id", score: end in ms)
 --       3 AORs with connections of this node (set)   4 this node's lease   5 active-user (jambonz)
@@ -79,9 +80,8 @@ local own_node, notes = string.match(ARGV[7], ' (.+)$'), {}
 for _, id in ipairs(others) do
   local json = LAYOUT == 'hash' and redis.call('HGET', key, 'binding:' .. id) or
     LAYOUT ~= 'hash' and redis.call('GET', key)
-  local is_json, binding = pcall(cjson.decode, json or '')
-  if is_json and type(binding) == 'table' and type(binding.node) == 'string' and
-    type(binding.refreshedTime) == 'number' and binding.node ~= own_node then
+  local binding = decode(json or '')
+  if binding and type(binding.node) == 'string' and binding.node ~= own_node then
     local upto = string.format('%.0f', binding.refreshedTime)
     notes[#notes + 1] = {ARGV[9] .. binding.node, id .. ' ' .. upto .. ' ' .. ARGV[6]}
   end
@@ -128,8 +128,8 @@ else
       local newest
       for _, name in ipairs(redis.call('HKEYS', key)) do
         if string.sub(name, 1, 8) == 'binding:' then
-          local is_json, binding = pcall(cjson.decode, redis.call('HGET', key, name))
-          if is_json and (not newest or binding.refreshedTime > newest.refreshedTime) then
+          local binding = decode(redis.call('HGET', key, name))
+          if binding and (not newest or binding.refreshedTime > newest.refreshedTime) then
             newest = binding
           end
         end

@@ -2,6 +2,7 @@
 #include "store_redis_internal.h"
 #include <aorta/log.h>
 #include <errno.h>
+#include <redis_binding_lua.h>
 #include <redis_lease_lua.h> /* made by CMake of redis_*.lua */
 #include <redis_patch_lua.h>
 #include <redis_publish_lua.h>
@@ -75,8 +76,9 @@ static int make_close_removes(struct redis_cluster *c)
 static int make_scripts(struct redis_cluster *c)
 {
     const char *layout = c->config->redis_layout == REDIS_LAYOUT_JAMBONZ ? "jambonz" : "hash";
-    c->save_text = print("local LAYOUT = '%s'\n%s", layout, redis_save_lua);
-    c->patch_text = print("local LAYOUT = '%s'\n%s", layout, redis_patch_lua);
+    static const char text[] = "local LAYOUT = '%s'\n%s%s";
+    c->save_text = print(text, layout, redis_binding_lua, redis_save_lua);
+    c->patch_text = print(text, layout, redis_binding_lua, redis_patch_lua);
     if (!c->save_text || !c->patch_text)
         return -ENOMEM;
     redis_script_init(&c->save, c->save_text);

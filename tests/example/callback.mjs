@@ -15,7 +15,9 @@ const same = (a, b) => timingSafeEqual(Buffer.from(hash('sha256', a)), Buffer.fr
 const basic = `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`;
 
 function decide({ method, username, realm, nonce, uri, response, qop, nc, cnonce, algorithm = 'MD5' }) {
-  const { password, expires } = users[`${String(username).split('@')[0]}@${realm}`] ?? {};
+  const suffix = `@${realm}`; // some phones write it behind their name, and nothing else may be cut off
+  const user = String(username).endsWith(suffix) ? username.slice(0, -suffix.length) : username;
+  const { password, expires } = users[user + suffix] ?? {};
   const digest = HASHES[algorithm];
   if (!digest) return { status: 'fail', msg: `unknown algorithm ${algorithm}` };
   const ha1 = hash(digest, username, realm, password ?? drawn().password); // takes as long for unknown users

@@ -166,6 +166,21 @@ describe('what is written', () => {
     assert.equal(await redis.client.exists(keyOf('alice')), 0);
   });
 
+  it('what is no binding in the hash does no harm', async (t) => {
+    const phone = await fresh(t);
+    const second = `<sip:second@${phone.host}>`;
+    assertStatus(await phone.register(), 200);
+    for (const odd of ['5', 'null', '"x"', '[]', '{}', '{"refreshedTime":"9"}', '{"refreshedTime":9}', 'garbage', '']) {
+      await redis.client.hset(keyOf('alice'), 'binding:00000000000000aa', odd);
+      assertStatus(await phone.register({ contact: second }), 200, odd);
+      assertStatus(await phone.register({ contact: `${second};expires=0` }), 200, odd);
+      assertStatus(await phone.register(), 200, odd);
+      assert.equal((await node.bindingsOf('alice')).length, 1, odd);
+    }
+    assertStatus(await phone.unregister(), 200);
+    assert.equal(await redis.client.exists(keyOf('alice')), 0);
+  });
+
   const others = [
     ['a string', (key) => redis.client.set(key, 'somebody else')],
     ['a list', (key) => redis.client.rpush(key, 'a', 'b')],

@@ -70,13 +70,16 @@ struct auth_result {
     /* AUTH_REFUSED by a callback: the source is to be banned for so long; 0: not at all. */
     int64_t ban_s;
 
+    /* Nobody was asked, but an HA1 that the callback let us keep says that the credentials are
+     * wrong. */
+    bool is_likely_wrong;
+
     /* AUTH_STALE: newer nonces have taken the place where the use of this one was kept. */
     bool is_nonce_forgotten;
 
     uint32_t retry_after_s; /* AUTH_UNAVAILABLE: 1 and more, for the Retry-After header */
     bool is_source_away;    /* AUTH_UNAVAILABLE: the callback has been away for some time */
     bool is_source_busy;    /* AUTH_UNAVAILABLE: more wait for the callback than it can answer */
-    bool is_likely_wrong;   /* AUTH_UNAVAILABLE: says an HA1 that the callback let us keep */
 
     /* What the callback says, cut to AUTH_MESSAGE_BYTES: text from outside, or empty. */
     struct str message;

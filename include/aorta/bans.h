@@ -23,9 +23,9 @@ void bans_free(struct bans *bans);
 int bans_set_exempt(struct bans *bans, const struct net_networks *never_ban,
                     const struct net_networks *trusted_proxies);
 
-/* What is banned already gets the later end. 0; -EINVAL: not possible; -EPERM: exempt, or some of
- * it is; -ENOSPC: BANS_MAX (none for ever is pushed out by one for a time; the next to end goes
- * first); -ENOMEM. */
+/* What is banned already gets the later end. 0; 1: it had that; -EINVAL: not possible; -EPERM:
+ * exempt, or some of it is; -ENOSPC: BANS_MAX (none for ever is pushed out by one for a time; the
+ * next to end goes first); -ENOMEM. */
 int bans_add(struct bans *bans, const struct ban *ban, uint64_t now_ms);
 /* -ENOENT when just that is not banned. */
 int bans_lift(struct bans *bans, const struct net_network *net);

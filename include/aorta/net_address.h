@@ -58,8 +58,9 @@ int net_network_parse(struct net_network *network, struct str text);
 struct str net_network_text(const struct net_network *network, char text[NET_ADDRESS_TEXT]);
 /* `a` alone, but of IPv6 the network of its first `ipv6_bits` (1 to 128). Without port and zone. */
 struct net_network net_network_of(const struct net_address *a, unsigned ipv6_bits);
-/* What `a` counts as where each customer is to count once: of IPv6 the /64, but where translators
- * make addresses of IPv4 ones (RFC 6052, 8215, 4380) it alone. */
+/* What `a` counts as where each customer is to count once: of IPv6 the /64, but it alone where
+ * translators make addresses of IPv4 ones (RFC 6052, 8215, 4380), and in private networks, where
+ * the neighbours share the /64. */
 struct net_network net_customer_of(const struct net_address *a);
 bool net_network_same(const struct net_network *a, const struct net_network *b);
 bool net_networks_have(const struct net_networks *networks, const struct net_address *a);

@@ -352,6 +352,7 @@ void callback_decide(struct attempt *a)
     struct auth_result result = prepare(a);
     if (result.verdict != AUTH_OK) {
         in_flight_leave(&a->auth->in_flight, &a->in_flight);
+        result.is_likely_wrong = a->has_failed_kept;
         auth_finish(a, &result);
         return;
     }

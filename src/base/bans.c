@@ -350,10 +350,10 @@ static int add_locked(struct bans *bans, const struct ban *ban, uint64_t now_ms)
         return add_new(bans, ban);
     if (e->is_lifted)
         return revive(bans, e, ban);
-    if (ban->until_ms > e->until_ms) {
-        change_ban(bans, e, ban);
-        queue_change(bans, e);
-    }
+    if (ban->until_ms <= e->until_ms)
+        return 1;
+    change_ban(bans, e, ban);
+    queue_change(bans, e);
     return 0;
 }
 

@@ -329,7 +329,8 @@ static bool is_translated(const struct net_address *a)
 
 struct net_network net_customer_of(const struct net_address *a)
 {
-    return net_network_of(a, is_translated(a) ? NET_IPV6_BITS : NET_CUSTOMER_IPV6_BITS);
+    bool counts_alone = is_translated(a) || net_address_is_private(a);
+    return net_network_of(a, counts_alone ? NET_IPV6_BITS : NET_CUSTOMER_IPV6_BITS);
 }
 
 bool net_network_same(const struct net_network *a, const struct net_network *b)

@@ -94,7 +94,8 @@ static bool is_out_of_order(const struct binding_request *request, const struct 
     const struct sip_request *sip = request->sip;
     if (!str_eq(sip->call_id, b->call_id) || sip->cseq > b->cseq)
         return false;
-    return request->authenticated_ms == 0 || !is_cseq_forgeable(b);
+    bool came_later = request->now_ms >= b->refreshed_ms; /* it may have waited for the callback */
+    return request->authenticated_ms == 0 || !came_later || !is_cseq_forgeable(b);
 }
 
 static struct binding make_binding(const struct plan *p, const struct sip_contact *contact)
@@ -279,8 +280,9 @@ static enum binding_verdict make_plan(struct plan *p)
         return plan_wildcard(p);
     if (lacks_outbound_path(sip))
         return BINDING_NO_OUTBOUND_PATH;
-    /* More than may be added and removed: not compared with each other, which would take long. */
-    if (sip->contact_count > p->request->config->max_contacts + p->count)
+    /* More than may be added and removed, of which some may be gone already: not compared with each
+     * other, which would take long. */
+    if (sip->contact_count > 2 * p->request->config->max_contacts + p->count)
         return BINDING_TOO_MANY;
     for (size_t i = 0; i < sip->contact_count; i++) {
         enum binding_verdict verdict = plan_contact(p, i);

@@ -1,6 +1,7 @@
 /* A REGISTER from its AOR to its answer (RFC 3261 10.3). Each step that may have to wait is the
  * last thing that its function does. */
 #include "registrar_internal.h"
+#include <aorta/clock.h>
 #include <aorta/log.h>
 #include <aorta/nat.h>
 #include <errno.h>
@@ -254,7 +255,7 @@ static void ban_as_told(struct transaction *txn)
                      METRIC_BANNED_BY_CALLBACK);
     if (!ratelimit_take(&txn->r->refusal_log, txn->now_ms))
         return;
-    LOG_WARN(rc == 0 ? "address banned" : "address not banned",
+    LOG_WARN(rc >= 0 ? "address banned" : "address not banned",
              LOG_STR("ip", net_address_ip(&txn->source.remote, text)), LOG_NUM("seconds", seconds),
              LOG_STR("aor", txn->aor),
              LOG_TEXT("why", rc == -EPERM ? "limits.neverBan" : "callback"));
@@ -326,9 +327,10 @@ static void count_callback(const struct transaction *txn, const struct auth_resu
 
 /* Since it came, the source may have been banned for others of its requests: of many guesses that
  * wait at the callback together, none after the last that is allowed may be told to be right. */
-static bool is_banned(const struct transaction *txn)
+static bool is_banned(const struct transaction *txn, const struct auth_result *result)
 {
-    return txn->r->deps.bans && bans_has(txn->r->deps.bans, &txn->source.remote, txn->now_ms);
+    uint64_t now_ms = result->was_asked ? clock_now_ms() : txn->now_ms;
+    return txn->r->deps.bans && bans_has(txn->r->deps.bans, &txn->source.remote, now_ms);
 }
 
 static void on_checked(void *arg, const struct auth_result *result)
@@ -342,10 +344,12 @@ static void on_checked(void *arg, const struct auth_result *result)
         register_refuse_unavailable(txn, "out of memory");
         return;
     }
-    if (is_banned(txn)) {
+    if (is_banned(txn, result)) {
         txn_end(txn);
         return;
     }
+    if (result->is_likely_wrong)
+        count_failure(txn);
     switch (result->verdict) {
     case AUTH_OK:
         on_authenticated(txn);
@@ -369,8 +373,6 @@ static void on_checked(void *arg, const struct auth_result *result)
         register_refuse_invalid(txn, 400, "Bad Authorization header");
         return;
     case AUTH_UNAVAILABLE:
-        if (result->is_likely_wrong)
-            count_failure(txn);
         on_unavailable(txn);
         return;
     }

@@ -122,9 +122,8 @@ static void put_masked_value(struct buf *b, struct str value)
 
 void sip_put_masked(struct buf *b, struct str message)
 {
-    size_t from = 0; /* RFC 3261 7.5: line ends before the start line are skipped */
-    while (from < message.len && (message.ptr[from] == '\r' || message.ptr[from] == '\n'))
-        from++;
+    /* RFC 3261 7.5: line ends before the start line are skipped. */
+    size_t from = message.len > 0 ? (size_t)(str_trim(message).ptr - message.ptr) : 0;
     buf_put_str(b, str_slice(message, 0, from));
     while (from < message.len) {
         size_t end = header_end(message, from);

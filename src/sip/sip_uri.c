@@ -65,6 +65,60 @@ static bool text_equal(struct str a, struct str b, bool any_case)
     return a.len == b.len;
 }
 
+/* ---- Parameters and headers ----------------------------------------------------------------- */
+
+/* One "name=value" of the parameters or headers. */
+static void cut_pair(struct str pair, struct str *name, struct str *value)
+{
+    size_t equals = str_find(pair, '=');
+    *name = str_slice(pair, 0, equals);
+    *value = from(pair, equals + 1);
+}
+
+/* Cut once, and known by numbers: so comparing each with each costs little, however long and alike
+ * the names are that somebody thought out. */
+struct pairs {
+    size_t count;
+    struct {
+        struct str name, value;
+        uint64_t hash; /* of the name; equal names have equal ones */
+    } at[SIP_MAX_PARAMS];
+};
+
+/* FNV-1a of what text_equal() compares. */
+static uint64_t hash_name(struct str name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    while (name.len > 0)
+        hash = (hash ^ (uint64_t)fold_case(next_char(&name))) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* From `from` on; pairs->count when there is none. */
+static size_t find_pair(const struct pairs *pairs, size_t from, struct str name, uint64_t hash)
+{
+    for (; from < pairs->count; from++)
+        if (pairs->at[from].hash == hash && text_equal(pairs->at[from].name, name, true))
+            break;
+    return from;
+}
+
+/* There is room. */
+static void add_pair(struct pairs *pairs, struct str pair)
+{
+    size_t i = pairs->count++;
+    cut_pair(pair, &pairs->at[i].name, &pairs->at[i].value);
+    pairs->at[i].hash = hash_name(pairs->at[i].name);
+}
+
+static void cut_pairs(struct str text, char separator, struct pairs *out)
+{
+    struct str pair;
+    out->count = 0;
+    while (out->count < SIP_MAX_PARAMS && str_split(&text, separator, &pair))
+        add_pair(out, pair);
+}
+
 /* ---- Parsing ------------------------------------------------------------------------------- */
 
 /* "sip:" and "sips:" in any case; another scheme is told from no URI at all. */
@@ -130,14 +184,6 @@ static bool cut_port(struct str *rest, struct sip_uri *out)
     out->port = (uint16_t)port;
     *rest = from(*rest, end);
     return true;
-}
-
-/* One "name=value" of the parameters or headers. */
-static void cut_pair(struct str pair, struct str *name, struct str *value)
-{
-    size_t equals = str_find(pair, '=');
-    *name = str_slice(pair, 0, equals);
-    *value = from(pair, equals + 1);
 }
 
 /* The parameters that RFC 3261 gives a grammar of their own. The browser libraries commit to a word
@@ -220,18 +266,20 @@ static bool is_param(struct str pair)
 /* RFC 3261 19.1.1: no parameter name twice. */
 static bool are_params(struct str params)
 {
-    struct str seen[SIP_MAX_PARAMS], pair, value;
-    size_t count = 0;
+    struct pairs seen;
+    struct str pair;
+    seen.count = 0;
     if (params.len == 0 || params.ptr[params.len - 1] == ';')
         return false;
+    if (str_find(params, ';') == params.len)
+        return is_param(params); /* one, as mostly, is there once */
     while (str_split(&params, ';', &pair)) {
-        if (count == SIP_MAX_PARAMS || !is_param(pair))
+        if (seen.count == SIP_MAX_PARAMS || !is_param(pair))
             return false;
-        cut_pair(pair, &seen[count], &value);
-        for (size_t i = 0; i < count; i++)
-            if (text_equal(seen[i], seen[count], true))
-                return false;
-        count++;
+        add_pair(&seen, pair);
+        size_t last = seen.count - 1;
+        if (find_pair(&seen, 0, seen.at[last].name, seen.at[last].hash) < last)
+            return false;
     }
     return true;
 }
@@ -286,45 +334,6 @@ static bool host_equal(const struct sip_uri *a, const struct sip_uri *b)
     if (a->host_is_ip && b->host_is_ip) /* RFC 5954 4.2: IPv6 has many spellings */
         return net_address_same_ip(&a->address, &b->address);
     return str_eq_nocase(a->host, b->host);
-}
-
-/* Parameters or headers, cut once: comparing each of one URI with each of another is then about
- * numbers, however long and alike the names are that somebody thought out. */
-struct pairs {
-    size_t count;
-    struct {
-        struct str name, value;
-        uint64_t hash; /* of the name; equal names have equal ones */
-    } at[SIP_MAX_PARAMS];
-};
-
-/* FNV-1a of what text_equal() compares. */
-static uint64_t hash_name(struct str name)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    while (name.len > 0)
-        hash = (hash ^ (uint64_t)fold_case(next_char(&name))) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-static void cut_pairs(struct str text, char separator, struct pairs *out)
-{
-    struct str pair;
-    out->count = 0;
-    while (out->count < SIP_MAX_PARAMS && str_split(&text, separator, &pair)) {
-        size_t i = out->count++;
-        cut_pair(pair, &out->at[i].name, &out->at[i].value);
-        out->at[i].hash = hash_name(out->at[i].name);
-    }
-}
-
-/* From `from` on; out->count when there is none. */
-static size_t find_pair(const struct pairs *pairs, size_t from, struct str name, uint64_t hash)
-{
-    for (; from < pairs->count; from++)
-        if (pairs->at[from].hash == hash && text_equal(pairs->at[from].name, name, true))
-            break;
-    return from;
 }
 
 /* These say where a request goes even when only one side has them. */

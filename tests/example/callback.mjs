@@ -16,7 +16,7 @@ const basic = `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`;
 
 function decide({ method, username, realm, nonce, uri, response, qop, nc, cnonce, algorithm = 'MD5' }) {
   const suffix = `@${realm}`; // some phones write it behind their name, and nothing else may be cut off
-  const user = String(username).endsWith(suffix) ? username.slice(0, -suffix.length) : username;
+  const user = String(username).toLowerCase().endsWith(suffix.toLowerCase()) ? username.slice(0, -suffix.length) : username;
   const { password, expires } = users[user + suffix] ?? {};
   const digest = HASHES[algorithm];
   if (!digest) return { status: 'fail', msg: `unknown algorithm ${algorithm}` };

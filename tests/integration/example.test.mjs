@@ -57,6 +57,7 @@ describe('the example callback', () => {
     [{ password: 'wonderland', algorithm: 'SHA-256' }, { status: 'ok', expires: 120 }],
     [{ password: 'wonderland', algorithm: 'SHA-512-256' }, { status: 'ok', expires: 120 }],
     [{ password: 'wonderland', username: 'alice@example.com' }, { status: 'ok', expires: 120 }],
+    [{ password: 'wonderland', username: 'alice@Example.COM' }, { status: 'ok', expires: 120 }],
     [{ user: 'bob', password: 'builder' }, { status: 'ok' }],
     [{ password: 'wonderland', username: 'alice@x' }, { status: 'fail', msg: 'wrong user or password' }], // of alice%40x, another AOR
     [{ password: 'wonderland', username: 'alice@x@example.com' }, { status: 'fail', msg: 'wrong user or password' }],

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { slowly, startCallback, status, verified } from './lib/callback.mjs';
 import { KINDS } from './lib/clients.mjs';
-import { assertStatus, patient, until } from './lib/expect.mjs';
+import { assertStatus, until } from './lib/expect.mjs';
 import { openPhone } from './lib/phone.mjs';
 import { PASSWORD, startServer } from './lib/server.mjs';
 import { ha1 } from './lib/sip.mjs';
@@ -25,7 +25,7 @@ function guess(phone, challenge, password) {
 async function countAnswers(phone) {
   const counts = {};
   for (;;) {
-    const answer = await phone.client.nextResponse(patient(1500)).catch(() => null);
+    const answer = await phone.client.nextResponse(1500).catch(() => null);
     if (!answer) return counts;
     counts[answer.status] = (counts[answer.status] ?? 0) + 1;
   }
@@ -64,7 +64,7 @@ describe('guessing passwords', { concurrency: 4 }, () => {
     const callback = await startCallback(t);
     const told = { ha1: ha1('MD5', 'alice', 'example.com', PASSWORD.alice), ttl: 3600 };
     callback.behave((exchange) => exchange.json(exchange.server.proves(exchange.body) ? { status: 'ok', ...told } : { status: 'fail' }));
-    const server = await startServer(t, { config: { users: undefined, authCallback: callback.config(), limits: LIMITS } });
+    const server = await startServer(t, { config: { users: undefined, authCallback: callback.config(), auth: { refreshCache: false }, limits: LIMITS } });
     const alice = await openPhone(t, server, 'udp');
     assertStatus(await alice.register(), 200);
     callback.behave(status(500));
@@ -76,6 +76,22 @@ describe('guessing passwords', { concurrency: 4 }, () => {
     guesser.client.send(`${guess(guesser, challenge, PASSWORD.alice)}`);
     await assert.rejects(guesser.client.next(300), /nothing within/);
     assert.equal((await server.bindingsOf('alice')).length, 1);
+  });
+
+  it('in requests that are too long for the callback', async (t) => {
+    const callback = await startCallback(t);
+    const told = { ha1: ha1('MD5', 'alice', 'example.com', PASSWORD.alice), ttl: 3600 };
+    callback.behave((exchange) => exchange.json(exchange.server.proves(exchange.body) ? { status: 'ok', ...told } : { status: 'fail' }));
+    const server = await startServer(t, { config: { users: undefined, authCallback: callback.config(), limits: LIMITS } });
+    assertStatus(await (await openPhone(t, server, 'tcp')).register(), 200);
+    const guesser = await openHere(t, server, 'tcp');
+    const challenge = await guesser.challenge();
+    for (let i = 0; i <= TRIES; i++) {
+      const request = guess(guesser, challenge, `guess${i}`);
+      request.set('Authorization', `${request.get('Authorization')}, opaque="${'x'.repeat(17000)}"`);
+      assertStatus(await guesser.send(request), 400);
+    }
+    assert.deepEqual((await bansOf(server)).map(({ ip }) => ip), [HERE]);
   });
 
   it('from each address of a /64, while the callback bans them one by one', async (t) => {

@@ -210,12 +210,12 @@ static void bans_for_a_time(void **state)
         {60,   ALL,   "",                            0,       "no ban at all"                },
         {60,   RISEN, "",                            0,       "nor heard of"                 },
         {100,  ADD,   A "=200",                      0,       ""                             },
-        {100,  ADD,   A "=150",                      0,       "an earlier end"               },
+        {100,  ADD,   A "=150",                      1,       "an earlier end"               },
         {100,  ALL,   A "=200",                      0,       "the later one holds"          },
         {100,  ADD,   A "=300",                      0,       "a later end"                  },
         {100,  RISEN, "",                            1,       "of one that is banned already"},
         {100,  ADD,   C "=ever",                     0,       ""                             },
-        {100,  ADD,   C "=400",                      0,       "for ever is later"            },
+        {100,  ADD,   C "=400",                      1,       "for ever is later"            },
         {100,  ADD,   "::ffff:" B "=250",            0,       ""                             },
         {100,  ALL,   B "=250 " A "=300 " C "=ever", 0,       ""                             },
         {250,  ALL,   A "=300 " C "=ever",           0,       "the first is over"            },
@@ -319,7 +319,7 @@ static void publishes_each_change_once(void **state)
         {0,   ADD,   B "=80",                           0, "the change is the same one"        },
         {0,   TAKE,  "+" B "=80 +" A "=50 +" C "=70",   0, "the oldest first"                  },
         {0,   TAKE,  "",                                0, "once"                              },
-        {0,   ADD,   A "=40",                           0, "no change"                         },
+        {0,   ADD,   A "=40",                           1, "no change"                         },
         {0,   TAKE,  "",                                0, ""                                  },
         {0,   ADD,   A "=90",                           0, "a later end"                       },
         {0,   LIFT,  B,                                 0, ""                                  },
@@ -435,7 +435,7 @@ static void a_later_end_brings_its_reason(void **state)
                longer = ban_of(A, 6000, "longer");
     char expected_first[] = "first", expected_longer[] = "longer";
     assert_int_equal(bans_add(bans, &first, 0), 0);
-    assert_int_equal(bans_add(bans, &brief, 0), 0);
+    assert_int_equal(bans_add(bans, &brief, 0), 1);
     bans_each(bans, 0, take_reason, expected_first);
     assert_int_equal(bans_add(bans, &longer, 0), 0);
     bans_each(bans, 0, take_reason, expected_longer);
@@ -487,7 +487,7 @@ static void holds_so_many(void **state)
     assert_int_equal(add_numbered(bans, 1, BAN_FOR_EVER), 0); /* there already: needs no room */
     assert_int_equal(bans_count(bans, 0), BANS_MAX);
     for (uint32_t n = 0; n < BANS_MAX; n++)
-        assert_int_equal(add_numbered(bans, n, BAN_FOR_EVER), 0);
+        assert_int_equal(add_numbered(bans, n, BAN_FOR_EVER), n == 1);
     assert_false(has_numbered(bans, BANS_MAX)); /* pushed out */
     assert_int_equal(add_numbered(bans, BANS_MAX, BAN_FOR_EVER - 1), -ENOSPC);
     assert_int_equal(add_numbered(bans, BANS_MAX, BAN_FOR_EVER), -ENOSPC);
@@ -584,7 +584,7 @@ static void *come_and_go(void *arg)
         struct net_address zero = numbered(0);
         bool is_fine = bans_has(crowd->bans, &zero, 50);
         if (i % 3 == me % 3)
-            is_fine &= add_numbered(crowd->bans, n, 60 + i % 50) == 0;
+            is_fine &= add_numbered(crowd->bans, n, 60 + i % 50) >= 0;
         else
             (void)bans_lift(crowd->bans, &net);
         (void)bans_has(crowd->bans, &net.address, i % 120);

@@ -46,8 +46,8 @@ static void shows_only_what_anybody_may_know(void **state)
          "R\r\nAuthorization: Digest response=***\r\n",                                                                                                                                          "cut off"                 },
         {"R\r\n\r\nAuthorization: Digest response=\"of a body\"\r\n",
          "R\r\n\r\nAuthorization: Digest response=\"of a body\"\r\n",                                                                                                                            "a body stays"            },
-        {"\r\n\n\rR\r\nAuthorization: Digest response=\"r1\"\r\n\r\n",
-         "\r\n\n\rR\r\nAuthorization: Digest response=***\r\n\r\n",                                                                                                                              "line ends before it"     },
+        {" \r\n\t\n\rR\r\nAuthorization: Digest response=\"r1\"\r\n\r\n",
+         " \r\n\t\n\rR\r\nAuthorization: Digest response=***\r\n\r\n",                                                                                                                           "line ends before it"     },
         {"",                                                                                              "",                                                                                    "nothing"                 },
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {

@@ -371,9 +371,9 @@ static void heed_notes(struct redis_node *n, const struct redis_reply *notes)
         memcpy(copy, last.ptr, last.len);
     n->last_note = (struct str){copy, copy ? last.len : 0};
     n->notes_heeded = copy ? count : 0;
+    /* There may be more of them than one renewal brings: on with the next tick. */
     if (count > 0)
-        n->next_renewal_ms =
-            0; /* on with the next tick: there may be more than one renewal brings */
+        n->next_renewal_ms = 0;
 }
 
 static void on_renewed(void *arg, const struct redis_reply *reply)
